@@ -1,0 +1,185 @@
+/* arena.c - bump allocation from blocks that double in size. One owner at a time. */
+#include "common/arena.h"
+
+#include <stdarg.h>
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+enum { FIRST_BLOCK_BYTES = 2048, MAX_BLOCK_BYTES = 1 << 20 };
+
+struct block {
+        struct block *next;
+        size_t n_bytes; /* of data */
+        alignas(max_align_t) char data[];
+};
+
+/* Owner: whoever made it; handed on whole. */
+struct arena {
+        struct block *blocks; /* the one in use first */
+        size_t n_used;        /* of the first block */
+        size_t n_bytes;       /* of all blocks, their headers included */
+        size_t max_bytes;
+        bool exhausted;
+};
+
+struct arena *arena_new(size_t max_bytes)
+{
+        struct arena *a = xcalloc(1, sizeof *a);
+
+        a->max_bytes = max_bytes;
+        return a;
+}
+
+static void free_blocks(struct block *b)
+{
+        while (b) {
+                struct block *next = b->next;
+
+                ASAN_UNPOISON_MEMORY_REGION(b->data, b->n_bytes);
+                free(b);
+                b = next;
+        }
+}
+
+struct arena *arena_free(struct arena *a)
+{
+        if (!a)
+                return NULL;
+        free_blocks(a->blocks);
+        free(a);
+        return NULL;
+}
+
+void arena_reset(struct arena *a)
+{
+        if (a->blocks) {
+                free_blocks(a->blocks->next);
+                a->blocks->next = NULL;
+                a->n_bytes = sizeof(struct block) + a->blocks->n_bytes;
+                ASAN_POISON_MEMORY_REGION(a->blocks->data, a->blocks->n_bytes);
+        }
+        a->n_used = 0;
+        a->exhausted = false;
+}
+
+static bool add_block(struct arena *a, size_t n_wanted)
+{
+        size_t n = a->blocks ? a->blocks->n_bytes * 2 : FIRST_BLOCK_BYTES;
+        struct block *b;
+
+        if (n > MAX_BLOCK_BYTES)
+                n = MAX_BLOCK_BYTES;
+        if (n < n_wanted)
+                n = n_wanted;
+        if (n > a->max_bytes - a->n_bytes || sizeof *b > a->max_bytes - a->n_bytes - n) {
+                /* The next size up does not fit any more; what was asked for still may. */
+                n = n_wanted;
+                if (n > a->max_bytes - a->n_bytes || sizeof *b > a->max_bytes - a->n_bytes - n)
+                        return false;
+        }
+        b = malloc(sizeof *b + n);
+        if (!b)
+                return false;
+        b->n_bytes = n;
+        b->next = a->blocks;
+        a->blocks = b;
+        a->n_used = 0;
+        a->n_bytes += sizeof *b + n;
+        ASAN_POISON_MEMORY_REGION(b->data, n);
+        return true;
+}
+
+void *arena_alloc(struct arena *a, size_t n_bytes)
+{
+        size_t n = (n_bytes + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+        void *p;
+
+        if (n < n_bytes || a->exhausted)
+                goto exhausted;
+        if ((!a->blocks || a->blocks->n_bytes - a->n_used < n) && !add_block(a, n))
+                goto exhausted;
+        p = a->blocks->data + a->n_used;
+        a->n_used += n;
+        ASAN_UNPOISON_MEMORY_REGION(p, n_bytes);
+        return p;
+
+exhausted:
+        a->exhausted = true;
+        return NULL;
+}
+
+void *arena_calloc(struct arena *a, size_t n, size_t n_bytes)
+{
+        void *p;
+
+        if (n_bytes && n > SIZE_MAX / n_bytes) {
+                a->exhausted = true;
+                return NULL;
+        }
+        p = arena_alloc(a, n * n_bytes);
+        if (p)
+                memset(p, 0, n * n_bytes);
+        return p;
+}
+
+void *arena_memdup(struct arena *a, const void *p, size_t n_bytes)
+{
+        void *q = arena_alloc(a, n_bytes);
+
+        if (q && n_bytes)
+                memcpy(q, p, n_bytes);
+        return q;
+}
+
+char *arena_strndup(struct arena *a, const char *s, size_t n_bytes)
+{
+        char *q = n_bytes == SIZE_MAX ? NULL : arena_alloc(a, n_bytes + 1);
+
+        if (!q)
+                return NULL;
+        memcpy(q, s, n_bytes);
+        q[n_bytes] = '\0';
+        return q;
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+        return arena_strndup(a, s, strlen(s));
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+        va_list ap;
+        char *s;
+        int n;
+
+        va_start(ap, fmt);
+        n = vsnprintf(NULL, 0, fmt, ap);
+        va_end(ap);
+        s = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
+        if (!s)
+                return NULL;
+        va_start(ap, fmt);
+        vsnprintf(s, (size_t)n + 1, fmt, ap);
+        va_end(ap);
+        return s;
+}
+
+bool arena_is_exhausted(const struct arena *a)
+{
+        return a->exhausted;
+}
+
+size_t arena_bytes(const struct arena *a)
+{
+        return a->n_bytes;
+}
