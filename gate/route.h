@@ -1,0 +1,30 @@
+/* route.h - from key values to shards. Pure but for affinity conversions that SQLite does; loop thread. */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/value.h"
+#include "gate/catalog.h"
+
+enum route_kind {
+        ROUTE_ALL = 0, /* every shard */
+        ROUTE_HOME,    /* the shard of tables that are not sharded */
+        ROUTE_ANY,     /* any one shard: no table, or reference tables only */
+        ROUTE_KEYS,    /* the shards of the listed keys */
+};
+
+/* Immutable part of a plan; lives in its arena. Keys refer to the statement's value vector (plan.h), counted from 0. */
+struct route {
+        enum route_kind kind;
+        const struct catalog_table *table; /* of ROUTE_KEYS */
+        int *slots;     /* n_keys rows of table->n_shard_columns slots each */
+        size_t n_keys;  /* 0: no shard can have such a row */
+};
+
+/* Keyspace id of a row whose sharding columns have these values: each after its column's affinity, folded by its
+ * collation, hashed with XXH3-64. */
+uint64_t route_keyspace_id(const struct catalog_table *t, const struct value *keys);
+
+/* Sets bit i of ret_bits for each shard i that the route names; ret_bits has room for shard_map_size() bits, and is cleared
+ * first. Returns how many there are. A route without keys names none. */
+size_t route_resolve(const struct route *r, const struct shard_map *shards, const struct value *values, uint64_t *ret_bits);
