@@ -1,8 +1,8 @@
 /* arena.c - bump allocation from blocks that double in size. One owner at a time. */
 #include "common/arena.h"
 
-#include <stdarg.h>
 #include <stdalign.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* arena.h - memory of one statement: taken piece by piece, freed in one call. Not thread-safe: one owner at a
- * time. An arena has a limit, so that a hostile statement is refused instead of eating the process. */
+/* arena.h - memory of one statement: taken piece by piece, freed in one call. Not thread-safe: one
+ * owner at a time. An arena has a limit, so that a hostile statement is refused instead of eating
+ * the process. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,8 +18,9 @@ DEFINE_CLEANUP(struct arena *, arena_free);
 /* Forgets all that was allocated, keeping one block for reuse. */
 void arena_reset(struct arena *a);
 
-/* n_bytes aligned for any type, not initialised. NULL once the limit is reached, or memory is gone; the arena
- * then says so for ever (arena_is_exhausted), so that a caller may check once at the end. */
+/* n_bytes aligned for any type, not initialised. NULL once the limit is reached, or memory is gone;
+ * the arena then says so for ever (arena_is_exhausted), so that a caller may check once at the end.
+ */
 void *arena_alloc(struct arena *a, size_t n_bytes) must_check_;
 void *arena_calloc(struct arena *a, size_t n, size_t n_bytes) must_check_;
 /* Copies; NUL-terminated. NULL like arena_alloc. */

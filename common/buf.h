@@ -1,5 +1,5 @@
-/* buf.h - a growing run of bytes with a limit. Owner: one at a time. Appending to a full one is remembered
- * (failed), so that a caller may append many times and check once. */
+/* buf.h - a growing run of bytes with a limit. Owner: one at a time. Appending to a full one is
+ * remembered (failed), so that a caller may append many times and check once. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,13 +17,16 @@ struct buf {
         bool failed;      /* something did not fit */
 };
 
-#define BUF_INIT(max) { .max_bytes = (max) }
+#define BUF_INIT(max)              \
+        {                          \
+                .max_bytes = (max) \
+        }
 
 /* Frees the bytes; the buf is then empty and may be used again. */
 void buf_done(struct buf *b);
 
-/* Room for n_bytes more behind n_bytes; the caller fills it and adds to n_bytes. NULL: over the limit or out of
- * memory, failed is set. */
+/* Room for n_bytes more behind n_bytes; the caller fills it and adds to n_bytes. NULL: over the
+ * limit or out of memory, failed is set. */
 uint8_t *buf_reserve_slow(struct buf *b, size_t n_bytes);
 static inline uint8_t *buf_reserve(struct buf *b, size_t n_bytes)
 {
@@ -50,5 +53,6 @@ static inline void buf_add_byte(struct buf *b, uint8_t c)
 void buf_add_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) printf_(2, 3);
 
-/* The bytes as a string with a NUL behind them, owned by the caller; the buf is empty afterwards. NULL if failed. */
+/* The bytes as a string with a NUL behind them, owned by the caller; the buf is empty afterwards.
+ * NULL if failed. */
 char *buf_take_str(struct buf *b) must_check_;

@@ -1,4 +1,5 @@
-/* err.h - an error: a code to act on, a reason to match, a message to read. Lives on the request's stack. */
+/* err.h - an error: a code to act on, a reason to match, a message to read. Lives on the request's
+ * stack. */
 #pragma once
 
 #include <stdbool.h>
@@ -35,20 +36,25 @@ enum {
 
 struct err {
         enum err_code code;
-        char reason[ERR_REASON_BYTES]; /* UPPER_SNAKE, stable, listed in docs/errors.md; "" while unset */
+        char reason[ERR_REASON_BYTES]; /* UPPER_SNAKE, stable, listed in docs/errors.md; "" while
+                                          unset */
         char msg[ERR_MSG_BYTES];       /* for people; cut at the end when longer */
-        int extended_code;             /* SQLite's extended result code; 0: SQLite has no part in it */
+        int extended_code; /* SQLite's extended result code; 0: SQLite has no part in it */
         char sqlite_msg[ERR_MSG_BYTES]; /* sqlite3_errmsg() as it was; "" if none */
-        int offset;                    /* byte offset in the client's statement; -1: unknown */
-        int statement_index;           /* in a batch; -1: not in one */
-        char shard[ERR_SHARD_BYTES];   /* "main/-80"; "" if no shard is to blame */
+        int offset;                     /* byte offset in the client's statement; -1: unknown */
+        int statement_index;            /* in a batch; -1: not in one */
+        char shard[ERR_SHARD_BYTES];    /* "main/-80"; "" if no shard is to blame */
 };
 
-#define ERR_INIT { .offset = -1, .statement_index = -1 }
+#define ERR_INIT                                    \
+        {                                           \
+                .offset = -1, .statement_index = -1 \
+        }
 
-/* Makes *e a new error and returns its code. e may be NULL. reason is a literal of docs/errors.md. */
+/* Makes *e a new error and returns its code. e may be NULL. reason is a literal of docs/errors.md.
+ */
 enum err_code err_set(struct err *e, enum err_code code, const char *reason, const char *fmt, ...)
-        printf_(4, 5);
+    printf_(4, 5);
 
 /* Puts "<context>: " before the message, keeps all else and returns code, so that
  * `return err_wrap(reterr, rc, "shard %s", name)` passes an error up. e may be NULL. */

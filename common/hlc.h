@@ -1,6 +1,7 @@
 /* hlc.h - hybrid logical clock: timestamps that follow the wall clock and never go back.
- * Source: Kulkarni et al., "Logical Physical Clocks", 2014. A timestamp is microseconds since 1970 UTC shifted
- * left by HLC_LOGICAL_BITS, plus a counter; 0 is "none". The clock is handed in, so that a simulator can own it. */
+ * Source: Kulkarni et al., "Logical Physical Clocks", 2014. A timestamp is microseconds since 1970
+ * UTC shifted left by HLC_LOGICAL_BITS, plus a counter; 0 is "none". The clock is handed in, so
+ * that a simulator can own it. */
 #pragma once
 
 #include <stdint.h>
@@ -21,8 +22,8 @@ void hlc_init(struct hlc *h, int64_t (*now_us)(void), uint64_t max_skew_us);
 uint64_t hlc_tick(struct hlc *h);
 /* The largest timestamp so far, or the wall clock's if that is larger; not unique. */
 uint64_t hlc_now(struct hlc *h);
-/* Takes note of a peer's timestamp. ERR_OUT_OF_RANGE (reason CLOCK_SKEW): it lies further than max_skew_us ahead of
- * our clock; it is not taken then. 0 is ignored. */
+/* Takes note of a peer's timestamp. ERR_OUT_OF_RANGE (reason CLOCK_SKEW): it lies further than
+ * max_skew_us ahead of our clock; it is not taken then. 0 is ignored. */
 enum err_code hlc_observe(struct hlc *h, uint64_t ts, struct err *reterr) must_check_;
 
 static inline uint64_t hlc_from_us(int64_t us)

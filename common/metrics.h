@@ -1,5 +1,6 @@
-/* metrics.h - counters, gauges and histograms in a process-wide registry, written in Prometheus' text format.
- * Recording is lock-free and may happen on any thread; registration takes a lock. A metric lives until the process ends. */
+/* metrics.h - counters, gauges and histograms in a process-wide registry, written in Prometheus'
+ * text format. Recording is lock-free and may happen on any thread; registration takes a lock. A
+ * metric lives until the process ends. */
 #pragma once
 
 #include <stddef.h>
@@ -9,22 +10,23 @@
 
 struct metric;
 
-/* name: "shoal_gate_queries_total", ending in its unit (_total, _seconds, _bytes) by Prometheus' rules. labels: "plan=\"scatter\""
- * or "" - series of one name share help and type. The same name and labels give the same metric. help ends with a full stop
- * and names the unit. Never NULL. */
+/* name: "shoal_gate_queries_total", ending in its unit (_total, _seconds, _bytes) by Prometheus'
+ * rules. labels: "plan=\"scatter\"" or "" - series of one name share help and type. The same name
+ * and labels give the same metric. help ends with a full stop and names the unit. Never NULL. */
 struct metric *metric_counter(const char *name, const char *labels, const char *help);
 struct metric *metric_gauge(const char *name, const char *labels, const char *help);
 /* buckets: rising upper bounds, +Inf is implied; borrowed for ever. */
-struct metric *metric_histogram(const char *name, const char *labels, const char *help, const double *buckets,
-                                size_t n_buckets);
+struct metric *metric_histogram(const char *name, const char *labels, const char *help,
+                                const double *buckets, size_t n_buckets);
 
 void metric_add(struct metric *m, uint64_t n);     /* counter */
 void metric_set(struct metric *m, int64_t v);      /* gauge */
 void metric_move(struct metric *m, int64_t delta); /* gauge */
-void metric_observe(struct metric *m, double v);   /* histogram; seconds, bytes, … as the name says */
-uint64_t metric_value(const struct metric *m);     /* counter or gauge, for tests */
+void metric_observe(struct metric *m, double v); /* histogram; seconds, bytes, … as the name says */
+uint64_t metric_value(const struct metric *m);   /* counter or gauge, for tests */
 
-/* A gauge or counter whose value is asked for when the page is written; fn may run on any thread. */
+/* A gauge or counter whose value is asked for when the page is written; fn may run on any thread.
+ */
 void metric_callback(const char *name, const char *labels, const char *help, const char *type,
                      double (*fn)(void *arg), void *arg);
 

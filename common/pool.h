@@ -15,7 +15,8 @@ struct pool_job {
 
 /* name shows in the threads' names. Never NULL. */
 struct pool *pool_new(const char *name, unsigned n_threads);
-/* Runs what is queued, then ends the threads; accepts NULL, returns NULL. No job may be submitted any more. */
+/* Runs what is queued, then ends the threads; accepts NULL, returns NULL. No job may be submitted
+ * any more. */
 struct pool *pool_free(struct pool *p);
 /* Any thread. First in, first out. */
 void pool_submit(struct pool *p, struct pool_job *job);

@@ -1,5 +1,5 @@
-/* shard_map.h - immutable picture of which shard holds a keyspace id and which tablet serves it. Reference counted;
- * readable from any thread. */
+/* shard_map.h - immutable picture of which shard holds a keyspace id and which tablet serves it.
+ * Reference counted; readable from any thread. */
 #pragma once
 
 #include <stddef.h>
@@ -17,9 +17,10 @@ struct shard_map_entry {
         uint64_t epoch;
 };
 
-/* Copies the entries, in any order. ERR_INVALID: the ranges overlap or leave a gap, or there is none. */
-enum err_code shard_map_new(const struct shard_map_entry *entries, size_t n, struct shard_map **ret_map,
-                            struct err *reterr) must_check_;
+/* Copies the entries, in any order. ERR_INVALID: the ranges overlap or leave a gap, or there is
+ * none. */
+enum err_code shard_map_new(const struct shard_map_entry *entries, size_t n,
+                            struct shard_map **ret_map, struct err *reterr) must_check_;
 struct shard_map *shard_map_ref(struct shard_map *m);
 struct shard_map *shard_map_unref(struct shard_map *m); /* accepts NULL, returns NULL */
 DEFINE_CLEANUP(struct shard_map *, shard_map_unref);

@@ -16,21 +16,22 @@
 /* The struct of the given type that holds ptr as its member. */
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-/* Moves a pointer out of its variable, which becomes NULL: for values that leave a cleanup_ scope. */
-#define TAKE(p) \
-        ({ \
+/* Moves a pointer out of its variable, which becomes NULL: for values that leave a cleanup_ scope.
+ */
+#define TAKE(p)                            \
+        ({                                 \
                 __typeof__(p) take_ = (p); \
-                (p) = NULL; \
-                take_; \
+                (p) = NULL;                \
+                take_;                     \
         })
 
 /* Defines fn##p(type *), to be named in cleanup_(). fn accepts NULL. */
-#define DEFINE_CLEANUP(type, fn) \
+#define DEFINE_CLEANUP(type, fn)                  \
         static inline unused_ void fn##p(type *p) \
-        { \
-                if (*p) \
-                        fn(*p); \
-        } \
+        {                                         \
+                if (*p)                           \
+                        fn(*p);                   \
+        }                                         \
         struct swallow_semicolon_
 
 static inline void freep(void *p)
@@ -38,8 +39,8 @@ static inline void freep(void *p)
         free(*(void **)p);
 }
 
-/* malloc and friends that end the process when memory is gone: for small things of bounded number. What a
- * client can make grow comes from an arena or a buf, which refuse. Never return NULL. */
+/* malloc and friends that end the process when memory is gone: for small things of bounded number.
+ * What a client can make grow comes from an arena or a buf, which refuse. Never return NULL. */
 void *xmalloc(size_t n_bytes) must_check_;
 void *xcalloc(size_t n, size_t n_bytes) must_check_;
 void *xrealloc(void *p, size_t n_bytes) must_check_;

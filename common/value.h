@@ -1,5 +1,5 @@
-/* value.h - one SQL value in one of SQLite's storage classes, and its encoding as shoal.v1.Value / Row. Pure
- * functions; any thread. */
+/* value.h - one SQL value in one of SQLite's storage classes, and its encoding as shoal.v1.Value /
+ * Row. Pure functions; any thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -59,28 +59,36 @@ bool value_same(const struct value *a, const struct value *b);
 
 /* Bytes of the encoded Value message, without tag and length. */
 size_t value_encoded_size(const struct value *v);
-/* Writes exactly value_encoded_size() bytes at p, returns the position behind. Text that is not valid UTF-8 or
- * holds a NUL goes out as raw_text. */
+/* Writes exactly value_encoded_size() bytes at p, returns the position behind. Text that is not
+ * valid UTF-8 or holds a NUL goes out as raw_text. */
 uint8_t *value_encode(uint8_t *p, const struct value *v);
 /* Appends the value as field `field` of the message being built in b. */
 void value_add(struct buf *b, uint32_t field, const struct value *v);
 
-/* Reads an encoded Value message; the value borrows from p. ERR_INVALID: malformed, or text that is not UTF-8. */
-enum err_code value_decode(const void *p, size_t n_bytes, struct value *ret_value, struct err *reterr) must_check_;
+/* Reads an encoded Value message; the value borrows from p. ERR_INVALID (reason BAD_VALUE):
+ * malformed, of a kind that is not known, or text that is not UTF-8. Text with a NUL is taken, also
+ * when it did not come as raw_text. */
+enum err_code value_decode(const void *p, size_t n_bytes, struct value *ret_value,
+                           struct err *reterr) must_check_;
 
-/* Reads an encoded Row message of exactly n_values values into the caller's array. ERR_INVALID otherwise. */
+/* Reads an encoded Row message of exactly n_values values into the caller's array. ERR_INVALID
+ * otherwise. */
 enum err_code value_decode_row(const void *p, size_t n_bytes, struct value *values, size_t n_values,
                                struct err *reterr) must_check_;
 
-/* Column i of the current row; borrows until the statement moves on. */
+/* Column i of the current row; borrows until the statement moves on. The statement belongs to the
+ * calling thread. Type 0, which is no value's, if SQLite had no memory for the bytes. */
 struct value value_of_column(struct sqlite3_stmt *stmt, int i);
-/* Appends the current row of stmt as field 2 (rows) of a ResultSet. */
+/* Appends the current row of stmt as field 2 (rows) of a ResultSet. b->failed if it does not fit,
+ * or memory is gone; what was appended is then of no use. */
 void value_add_row(struct buf *b, struct sqlite3_stmt *stmt, int n_columns);
 /* Appends the columns of stmt as field 1 of a ResultSet. */
 void value_add_columns(struct buf *b, struct sqlite3_stmt *stmt);
-/* Binds to parameter i (from 1); the bytes are borrowed until the statement is reset and cleared (SQLITE_STATIC).
- * Returns SQLite's result code. */
+/* Binds to parameter i (from 1); the bytes are borrowed until the statement is reset and cleared
+ * (SQLITE_STATIC). Returns SQLite's result code. */
 int value_bind(struct sqlite3_stmt *stmt, int i, const struct value *v) must_check_;
 
 /* True if the bytes are valid UTF-8 without a NUL. */
 bool value_is_plain_utf8(const void *p, size_t n_bytes);
+/* The same, NULs allowed. */
+bool value_is_utf8(const void *p, size_t n_bytes);

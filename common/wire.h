@@ -1,6 +1,6 @@
-/* wire.h - protobuf's wire format by hand, for the few messages on the hot path (values, rows, result sets, the
- * frames between gate and tablet). Everything else uses protobuf-c. Encoding rules: protobuf.dev, "Encoding".
- * Pure functions; any thread. */
+/* wire.h - protobuf's wire format by hand, for the few messages on the hot path (values, rows,
+ * result sets, the frames between gate and tablet). Everything else uses protobuf-c. Encoding
+ * rules: protobuf.dev, "Encoding". Pure functions; any thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,7 +14,8 @@ enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32
 
 enum { WIRE_VARINT_MAX = 10 };
 
-/* ---- writing. The w_* functions write at p and return the position behind; the caller has made room. */
+/* ---- writing. The w_* functions write at p and return the position behind; the caller has made
+ * room. */
 
 static inline size_t wire_varint_size(uint64_t v)
 {
@@ -54,7 +55,9 @@ static inline void wire_add_str_nz(struct buf *b, uint32_t field, const char *s)
                 wire_add_str(b, field, s);
 }
 
-/* A sub-message whose size is not known yet: begin leaves room for the length, end fills it in. */
+/* A sub-message whose size is not known yet: begin leaves room for the length, end fills it in. The
+ * encoding is canonical; behind more than 127 bytes end moves the sub-message, so do not nest large
+ * ones deeply. */
 size_t wire_begin(struct buf *b, uint32_t field);
 void wire_end(struct buf *b, size_t at_begin);
 
@@ -79,10 +82,13 @@ static inline struct wire_reader wire_reader(const void *p, size_t n_bytes)
         return (struct wire_reader){ .p = p, .end = (const uint8_t *)p + n_bytes };
 }
 
-/* The next field; false at the end or when malformed (r->failed tells). Groups count as malformed. */
+/* The next field; false at the end or when malformed (r->failed tells). Groups count as malformed.
+ */
 bool wire_next(struct wire_reader *r, struct wire_field *ret_field);
 
-/* True if the message nests sub-messages, judged by the bytes alone, at most max_depth deep and holds at most
- * max_fields fields in all: a check before protobuf-c's unpack, which has no limit of either. Length-delimited
- * fields that happen to parse count as messages. Any thread. */
+/* True if the message nests sub-messages, judged by the bytes alone, at most max_depth deep (a
+ * message with only scalars: 0) and holds at most max_fields fields in all: a check before
+ * protobuf-c's unpack, which has no limit of either. Length-delimited fields that happen to parse
+ * count as messages, so max_fields must be generous where large texts and blobs are expected. True
+ * for bytes that are no message: unpack refuses those. Linear in n_bytes. */
 bool wire_check_limits(const void *p, size_t n_bytes, unsigned max_depth, size_t max_fields);
