@@ -1,0 +1,61 @@
+/* gate.h - what everything in the gate's process shares. Made by main.c; used on the loop thread
+ * unless a member says otherwise. */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/hlc.h"
+#include "common/pool.h"
+#include "gate/plan_cache.h"
+#include "gate/tablet_client.h"
+#include "gate/topology.h"
+#include "rpc/client.h"
+#include "rpc/loop.h"
+
+/* Settings, from flags, file and environment; constant after the start. */
+struct gate_options {
+        char *id;
+        char *listen_address, *http_address, *advertise_address;
+        char *topo_address;
+        char *log_level;
+        char *spill_dir; /* "" : SQLite's choice */
+
+        uint64_t pool_threads;
+        uint64_t tablet_streams; /* to each tablet */
+        uint64_t connect_wait_ms;
+        uint64_t retry_ms; /* how long a statement is tried again that can be */
+        uint64_t keepalive_ms, keepalive_timeout_ms;
+        uint64_t drain_ms;
+        uint64_t max_skew_ms;
+
+        uint64_t max_request_bytes;
+        uint64_t max_statement_bytes;
+        uint64_t max_statements; /* under way in this gate */
+        uint64_t max_result_rows, max_result_bytes;
+        uint64_t max_batch_statements;
+        uint64_t plan_cache_bytes;
+        uint64_t finish_memory; /* per statement */
+        uint64_t finish_disk;   /* per statement */
+        uint64_t max_finishes;  /* at a time */
+};
+
+struct sequences;    /* gate/sequence.h */
+struct ddl_driver;   /* gate/ddl.h */
+struct gate_metrics; /* gate/stats.h */
+struct finishes;     /* gate/finish.h */
+
+struct gate {
+        struct gate_options options;
+        struct loop *loop;
+        struct pool *pool; /* any thread */
+        struct hlc hlc;    /* any thread */
+        struct rpc_channel *topo;
+        struct topology *topology;
+        struct tablets *tablets;
+        struct plan_cache *plans;
+        struct finishes *finishes;
+        struct sequences *sequences;
+        struct ddl_driver *ddl;
+        struct gate_metrics *metrics; /* any thread */
+        size_t n_statements;          /* under way */
+};

@@ -1,0 +1,67 @@
+/* scatter.h - one statement, or one schema change, on some shards of a keyspace: one request for
+ * each tablet that serves any of them, what they answer gathered per shard. Everything on the loop
+ * thread. */
+#pragma once
+
+#include <grpc/slice.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "gate/catalog.h"
+#include "gate/tablet_client.h"
+
+struct scatter;
+
+/* What came of one shard. */
+struct scatter_shard {
+        uint32_t index; /* in the keyspace's shard map */
+        const struct shard_map_entry *entry;
+        bool ended;
+        bool replayed;
+        uint64_t rows, bytes, elapsed_us, commit_ts;
+        struct err *failure;   /* NULL: none */
+        uint8_t *request_note; /* of a probe; NULL: none */
+        size_t n_note_bytes;
+};
+
+struct scatter_events {
+        /* May be NULL. A piece of the rows of shard i (of scatter_shard_at), as encoded ResultSet
+         * fields, borrowed for the call; a part can be kept by grpc_slice_sub(*slice, …). */
+        void (*on_result)(void *arg, struct scatter *s, size_t i, const uint8_t *result,
+                          size_t n_bytes, const grpc_slice *slice);
+        /* Once, last, never inside scatter_execute(). e: ERR_OK, or the first failure with the
+         * shard's name. Frees the scatter or leaves that for later. */
+        void (*on_end)(void *arg, struct scatter *s, const struct err *e);
+};
+
+struct scatter_options {
+        struct tablets *tablets;
+        struct catalog *catalog;    /* a reference is taken */
+        const uint64_t *shard_bits; /* bit i: shard i of the catalog's map; at least one is set */
+        int64_t deadline_us;        /* mono_us(); INT64_MAX: none */
+        bool keep_going;            /* a failure does not stop the other shards */
+        const struct scatter_events *events;
+        void *arg;
+};
+
+/* x is borrowed for the call. x->max_rows and max_bytes hold per shard; window_bytes per tablet.
+ * Never NULL. */
+struct scatter *scatter_execute(const struct scatter_options *o, const struct tablet_execute *x);
+struct scatter *scatter_change_schema(const struct scatter_options *o,
+                                      const struct tablet_change_schema *x);
+/* Stops what is still under way, without events. Accepts NULL, returns NULL. */
+struct scatter *scatter_free(struct scatter *s);
+/* n_bytes of the rows of shard i have been consumed. */
+void scatter_credit(struct scatter *s, size_t i, uint64_t n_bytes);
+
+size_t scatter_n_shards(const struct scatter *s);
+const struct scatter_shard *scatter_shard_at(const struct scatter *s, size_t i);
+/* The shard's failure did not come from running the statement: it is at another schema version; it
+ * is served elsewhere, or not now. */
+bool scatter_is_schema_changed(const struct err *e);
+bool scatter_is_not_served(const struct err *e);
+
+/* Words that hold one bit per shard of c. */
+size_t scatter_n_words(const struct catalog *c);
