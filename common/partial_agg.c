@@ -1,5 +1,6 @@
-/* partial_agg.c - sums that can be cut in pieces. Compensated summation after Neumaier, "Rundungsfehleranalyse einiger
- * Verfahren zur Summation endlicher Summen", 1974. Runs wherever SQLite steps. */
+/* partial_agg.c - sums that can be cut in pieces. Compensated summation after Neumaier,
+ * "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", 1974. Runs wherever
+ * SQLite steps. */
 #include "common/partial_agg.h"
 
 #include <math.h>
@@ -10,13 +11,14 @@
 
 #include "common/util.h"
 
-/* What a blob holds, in the byte order of the machine: gates and tablets of one cluster share it. */
+/* What a blob holds, in the byte order of the machine: gates and tablets of one cluster share it.
+ */
 struct sum_state {
         uint64_t int_low; /* of the 128-bit sum of integers */
         int64_t int_high;
-        double sum;   /* of all values */
-        double carry; /* what sum lost to rounding */
-        int64_t n;    /* values that were not NULL */
+        double sum;      /* of all values */
+        double carry;    /* what sum lost to rounding */
+        int64_t n;       /* values that were not NULL */
         int64_t inexact; /* 1: some were not integers */
 };
 
@@ -144,9 +146,10 @@ int partial_agg_register(struct sqlite3 *db)
         };
 
         for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
-                int rc = sqlite3_create_function_v2(db, functions[i].name, 1,
-                                                    SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,
-                                                    NULL, functions[i].step, functions[i].final, NULL);
+                int rc = sqlite3_create_function_v2(
+                    db, functions[i].name, 1,
+                    SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL, NULL,
+                    functions[i].step, functions[i].final, NULL);
                 if (rc != SQLITE_OK)
                         return rc;
         }

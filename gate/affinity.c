@@ -18,11 +18,13 @@ static sqlite3_stmt *number_statement(void)
                 int rc = sqlite3_open(":memory:", &scratch_db.db);
 
                 if (rc == SQLITE_OK)
-                        rc = sqlite3_exec(scratch_db.db, "CREATE TABLE a (n NUMERIC); INSERT INTO a VALUES (0)", NULL, NULL,
-                                          NULL);
+                        rc = sqlite3_exec(scratch_db.db,
+                                          "CREATE TABLE a (n NUMERIC); INSERT INTO a VALUES (0)",
+                                          NULL, NULL, NULL);
                 if (rc == SQLITE_OK)
-                        rc = sqlite3_prepare_v3(scratch_db.db, "UPDATE a SET n = ?1 RETURNING n", -1,
-                                                SQLITE_PREPARE_PERSISTENT, &scratch_db.to_number, NULL);
+                        rc = sqlite3_prepare_v3(scratch_db.db, "UPDATE a SET n = ?1 RETURNING n",
+                                                -1, SQLITE_PREPARE_PERSISTENT,
+                                                &scratch_db.to_number, NULL);
                 assert(rc == SQLITE_OK);
         }
         return scratch_db.to_number;
@@ -77,13 +79,14 @@ static struct value number_to_text(const struct value *v, char *scratch)
 /* SQLite compares integers and reals by value, so one that is both must look the same. */
 static struct value canonical_number(struct value v)
 {
-        if (v.type == VALUE_REAL && v.real >= -9223372036854775808.0 && v.real < 9223372036854775808.0 &&
-            (double)(int64_t)v.real == v.real)
+        if (v.type == VALUE_REAL && v.real >= -9223372036854775808.0 &&
+            v.real < 9223372036854775808.0 && (double)(int64_t)v.real == v.real)
                 return value_integer((int64_t)v.real);
         return v;
 }
 
-struct value affinity_apply(enum affinity affinity, const struct value *v, char scratch[AFFINITY_SCRATCH_BYTES])
+struct value affinity_apply(enum affinity affinity, const struct value *v,
+                            char scratch[AFFINITY_SCRATCH_BYTES])
 {
         struct value r = *v;
 

@@ -1,5 +1,6 @@
-/* catalog.c - a keyspace's schema as the planner needs it, read back from an SQLite that has run its SQL, so that affinities,
- * collations and keys are what SQLite takes them for. Loop thread; the result is immutable but for the shadow. */
+/* catalog.c - a keyspace's schema as the planner needs it, read back from an SQLite that has run
+ * its SQL, so that affinities, collations and keys are what SQLite takes them for. Loop thread; the
+ * result is immutable but for the shadow. */
 #include "gate/catalog.h"
 
 #include <sqlite3.h>
@@ -33,8 +34,9 @@ enum affinity catalog_affinity(const char *declared_type)
 
         /* https://sqlite.org/datatype3.html section 3.1, the five rules in order. */
         while (declared_type[n] && n < sizeof upper - 1) {
-                upper[n] = declared_type[n] >= 'a' && declared_type[n] <= 'z' ? declared_type[n] - 32
-                                                                             : declared_type[n];
+                upper[n] = declared_type[n] >= 'a' && declared_type[n] <= 'z'
+                               ? declared_type[n] - 32
+                               : declared_type[n];
                 n++;
         }
         upper[n] = '\0';
@@ -65,8 +67,8 @@ static enum err_code fail_sql(struct sqlite3 *db, struct err *reterr)
         return err_set(reterr, ERR_INTERNAL, "BAD_SCHEMA", "schema: %s", sqlite3_errmsg(db));
 }
 
-static enum err_code prepare(struct sqlite3 *db, const char *sql, const char *arg, sqlite3_stmt **ret_stmt,
-                             struct err *reterr)
+static enum err_code prepare(struct sqlite3 *db, const char *sql, const char *arg,
+                             sqlite3_stmt **ret_stmt, struct err *reterr)
 {
         if (sqlite3_prepare_v2(db, sql, -1, ret_stmt, NULL) != SQLITE_OK ||
             sqlite3_bind_text(*ret_stmt, 1, arg, -1, SQLITE_STATIC) != SQLITE_OK)
@@ -86,15 +88,18 @@ static const char *column_text(struct arena *a, sqlite3_stmt *stmt, int i)
         return s ? arena_strdup(a, s) : NULL;
 }
 
-static enum err_code read_columns(struct arena *a, struct sqlite3 *db, struct catalog_table *t, struct err *reterr)
+static enum err_code read_columns(struct arena *a, struct sqlite3 *db, struct catalog_table *t,
+                                  struct err *reterr)
 {
         cleanup_(finalizep) sqlite3_stmt *stmt = NULL;
         size_t n_allocated = 0;
         enum err_code rc;
         int step;
 
-        rc = prepare(db, "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1)", t->name,
-                     &stmt, reterr);
+        rc = prepare(
+            db,
+            "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1)",
+            t->name, &stmt, reterr);
         if (rc)
                 return rc;
         while ((step = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -120,8 +125,9 @@ static enum err_code read_columns(struct arena *a, struct sqlite3 *db, struct ca
                 c->primary_key = sqlite3_column_int(stmt, 4);
                 c->hidden = sqlite3_column_int(stmt, 5) == 1;
                 c->generated = sqlite3_column_int(stmt, 5) >= 2;
-                if (!c->name || sqlite3_table_column_metadata(db, NULL, t->name, c->name, NULL, &collation, NULL, NULL,
-                                                              NULL) != SQLITE_OK)
+                if (!c->name ||
+                    sqlite3_table_column_metadata(db, NULL, t->name, c->name, NULL, &collation,
+                                                  NULL, NULL, NULL) != SQLITE_OK)
                         return fail_sql(db, reterr);
                 c->collation = arena_strdup(a, collation ? collation : "BINARY");
                 c->affinity = catalog_affinity(c->declared_type);
@@ -142,7 +148,8 @@ static enum err_code fold_unique(struct sqlite3 *db, struct catalog_table *t, st
         int step;
 
         rc = prepare(db,
-                     "SELECT x.name, x.coll FROM pragma_index_list(?1) AS l, pragma_index_xinfo(l.name) AS x "
+                     "SELECT x.name, x.coll FROM pragma_index_list(?1) AS l, "
+                     "pragma_index_xinfo(l.name) AS x "
                      "WHERE l.\"unique\" AND x.key",
                      t->name, &stmt, reterr);
         if (rc)
@@ -152,7 +159,8 @@ static enum err_code fold_unique(struct sqlite3 *db, struct catalog_table *t, st
                 int i = name ? catalog_column_index(t, name) : -1;
 
                 if (i >= 0)
-                        t->columns[i].fold |= catalog_fold((const char *)sqlite3_column_text(stmt, 1));
+                        t->columns[i].fold |=
+                            catalog_fold((const char *)sqlite3_column_text(stmt, 1));
         }
         return step == SQLITE_DONE ? ERR_OK : fail_sql(db, reterr);
 }
@@ -162,7 +170,9 @@ static enum err_code read_kind(struct sqlite3 *db, struct catalog_table *t, stru
         cleanup_(finalizep) sqlite3_stmt *stmt = NULL;
         enum err_code rc;
 
-        rc = prepare(db, "SELECT wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
+        rc = prepare(db,
+                     "SELECT wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ?1 "
+                     "COLLATE NOCASE",
                      t->name, &stmt, reterr);
         if (rc)
                 return rc;
@@ -188,13 +198,14 @@ static void find_rowid(struct sqlite3 *db, struct catalog_table *t)
                         last = (int)i;
                 }
         }
-        /* Without an index of its own, the primary key is the rowid: `INTEGER PRIMARY KEY`, but not the `DESC` form. */
+        /* Without an index of its own, the primary key is the rowid: `INTEGER PRIMARY KEY`, but not
+         * the `DESC` form. */
         if (n_primary == 1 && strcasecmp(t->columns[last].declared_type, "INTEGER") == 0 &&
             !catalog_has_primary_key_index(db, t->name)) {
                 t->rowid_column = last;
                 t->rowid_name = t->columns[last].name;
-                sqlite3_table_column_metadata(db, NULL, t->name, t->rowid_name, NULL, NULL, NULL, NULL,
-                                              &is_autoincrement);
+                sqlite3_table_column_metadata(db, NULL, t->name, t->rowid_name, NULL, NULL, NULL,
+                                              NULL, &is_autoincrement);
                 t->autoincrement = is_autoincrement;
                 return;
         }
@@ -208,12 +219,13 @@ bool catalog_has_primary_key_index(struct sqlite3 *db, const char *table)
         cleanup_(finalizep) sqlite3_stmt *stmt = NULL;
         struct err ignored;
 
-        return prepare(db, "SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'", table, &stmt, &ignored) == ERR_OK &&
+        return prepare(db, "SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'", table, &stmt,
+                       &ignored) == ERR_OK &&
                sqlite3_step(stmt) == SQLITE_ROW;
 }
 
-enum err_code catalog_read_table(struct arena *a, struct sqlite3 *db, const char *name, struct catalog_table *ret_table,
-                                 struct err *reterr)
+enum err_code catalog_read_table(struct arena *a, struct sqlite3 *db, const char *name,
+                                 struct catalog_table *ret_table, struct err *reterr)
 {
         struct catalog_table t = { .name = arena_strdup(a, name) };
         enum err_code rc;
@@ -234,8 +246,8 @@ enum err_code catalog_read_table(struct arena *a, struct sqlite3 *db, const char
 
 /* ---- the whole keyspace */
 
-static enum err_code read_sharding(struct arena *a, const Shoal__V1__Table *from, struct catalog_table *t,
-                                   struct err *reterr)
+static enum err_code read_sharding(struct arena *a, const Shoal__V1__Table *from,
+                                   struct catalog_table *t, struct err *reterr)
 {
         const Shoal__V1__TableSharding *s = from->sharding;
 
@@ -248,9 +260,11 @@ static enum err_code read_sharding(struct arena *a, const Shoal__V1__Table *from
                 return ERR_OK;
         }
         if (s->n_vindexes == 0 || s->vindexes[0]->n_columns == 0)
-                return err_set(reterr, ERR_INTERNAL, "BAD_SCHEMA", "table %s is sharded by nothing", t->name);
+                return err_set(reterr, ERR_INTERNAL, "BAD_SCHEMA", "table %s is sharded by nothing",
+                               t->name);
         if (strcmp(s->vindexes[0]->vindex, "hash") != 0)
-                return err_set(reterr, ERR_INTERNAL, "BAD_SCHEMA", "table %s is sharded by the unknown vindex %s", t->name,
+                return err_set(reterr, ERR_INTERNAL, "BAD_SCHEMA",
+                               "table %s is sharded by the unknown vindex %s", t->name,
                                s->vindexes[0]->vindex);
         t->sharding = SHARDING_HASH;
         t->n_shard_columns = s->vindexes[0]->n_columns;
@@ -261,9 +275,11 @@ static enum err_code read_sharding(struct arena *a, const Shoal__V1__Table *from
                 const char *column = s->vindexes[0]->columns[i];
 
                 t->shard_columns[i] = catalog_column_index(t, column);
-                if (t->shard_columns[i] < 0 && (!t->rowid_name || strcasecmp(column, t->rowid_name) != 0))
-                        return err_set(reterr, ERR_INTERNAL, "BAD_SCHEMA", "table %s is sharded by %s, which it lacks",
-                                       t->name, column);
+                if (t->shard_columns[i] < 0 &&
+                    (!t->rowid_name || strcasecmp(column, t->rowid_name) != 0))
+                        return err_set(reterr, ERR_INTERNAL, "BAD_SCHEMA",
+                                       "table %s is sharded by %s, which it lacks", t->name,
+                                       column);
         }
         return ERR_OK;
 }
@@ -275,7 +291,8 @@ static enum err_code run_sql(struct sqlite3 *db, const char *sql, struct err *re
         return ERR_OK;
 }
 
-static enum err_code read_tables(struct catalog *c, const Shoal__V1__Keyspace *k, struct err *reterr)
+static enum err_code read_tables(struct catalog *c, const Shoal__V1__Keyspace *k,
+                                 struct err *reterr)
 {
         enum err_code rc;
 
@@ -292,7 +309,8 @@ static enum err_code read_tables(struct catalog *c, const Shoal__V1__Keyspace *k
 
                 rc = run_sql(c->shadow, k->objects[i]->sql, reterr);
                 if (rc)
-                        return err_wrap(reterr, rc, "%s %s", k->objects[i]->type, k->objects[i]->name);
+                        return err_wrap(reterr, rc, "%s %s", k->objects[i]->type,
+                                        k->objects[i]->name);
                 shoal__v1__schema_object__init(o);
                 o->type = arena_strdup(c->arena, k->objects[i]->type);
                 o->name = arena_strdup(c->arena, k->objects[i]->name);
@@ -313,7 +331,8 @@ static enum err_code read_tables(struct catalog *c, const Shoal__V1__Keyspace *k
         return ERR_OK;
 }
 
-static enum err_code read_shards(struct catalog *c, const Shoal__V1__Keyspace *k, struct err *reterr)
+static enum err_code read_shards(struct catalog *c, const Shoal__V1__Keyspace *k,
+                                 struct err *reterr)
 {
         struct shard_map_entry *entries = arena_calloc(c->arena, k->n_shards, sizeof *entries);
         enum err_code rc;
@@ -335,12 +354,14 @@ enum err_code catalog_open_shadow(struct sqlite3 **ret_db, struct err *reterr)
 {
         struct sqlite3 *db = NULL;
 
-        if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
-                    SQLITE_OK ||
+        if (sqlite3_open_v2(":memory:", &db,
+                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                            NULL) != SQLITE_OK ||
             sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK ||
             sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL) != SQLITE_OK) {
                 sqlite3_close(db);
-                return err_set(reterr, ERR_EXHAUSTED, "NO_MEMORY", "cannot open an in-memory database");
+                return err_set(reterr, ERR_EXHAUSTED, "NO_MEMORY",
+                               "cannot open an in-memory database");
         }
         sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
         sqlite3_extended_result_codes(db, 1);
@@ -348,7 +369,8 @@ enum err_code catalog_open_shadow(struct sqlite3 **ret_db, struct err *reterr)
         return ERR_OK;
 }
 
-enum err_code catalog_new(const Shoal__V1__Keyspace *k, struct catalog **ret_catalog, struct err *reterr)
+enum err_code catalog_new(const Shoal__V1__Keyspace *k, struct catalog **ret_catalog,
+                          struct err *reterr)
 {
         cleanup_(catalog_unrefp) struct catalog *c = xcalloc(1, sizeof *c);
         enum err_code rc;

@@ -1,6 +1,7 @@
-/* catalog.h - what a gate knows of one keyspace at one schema version: tables, their sharding, the shard map, and an
- * in-memory SQLite with the schema and no rows (the shadow), which answers whether a statement is valid, what its columns and
- * parameters are. Reference counted; immutable but for the shadow, which belongs to the loop thread. */
+/* catalog.h - what a gate knows of one keyspace at one schema version: tables, their sharding, the
+ * shard map, and an in-memory SQLite with the schema and no rows (the shadow), which answers
+ * whether a statement is valid, what its columns and parameters are. Reference counted; immutable
+ * but for the shadow, which belongs to the loop thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,9 +15,16 @@
 struct sqlite3;
 
 /* Column affinities as in https://sqlite.org/datatype3.html section 3.1. */
-enum affinity { AFFINITY_BLOB = 0, AFFINITY_TEXT, AFFINITY_NUMERIC, AFFINITY_INTEGER, AFFINITY_REAL };
+enum affinity {
+        AFFINITY_BLOB = 0,
+        AFFINITY_TEXT,
+        AFFINITY_NUMERIC,
+        AFFINITY_INTEGER,
+        AFFINITY_REAL
+};
 
-/* What of a text is looked at when it is hashed: the coarsest of the collations in use on the column. */
+/* What of a text is looked at when it is hashed: the coarsest of the collations in use on the
+ * column. */
 enum { FOLD_CASE = 1, FOLD_TRAILING_SPACES = 2 };
 
 struct catalog_column {
@@ -25,8 +33,8 @@ struct catalog_column {
         const char *collation;     /* "BINARY", "NOCASE", "RTRIM" */
         const char *fallback;      /* DEFAULT expression as SQL; NULL if none */
         enum affinity affinity;
-        unsigned fold;       /* of the column and every uniqueness constraint on it */
-        int primary_key;     /* position in the primary key from 1; 0: not in it */
+        unsigned fold;   /* of the column and every uniqueness constraint on it */
+        int primary_key; /* position in the primary key from 1; 0: not in it */
         bool not_null;
         bool generated;
         bool hidden;
@@ -39,8 +47,9 @@ struct catalog_table {
         const char *sql; /* as SQLite stores it */
         struct catalog_column *columns;
         size_t n_columns;
-        int rowid_column;      /* index of the INTEGER PRIMARY KEY column; -1: the rowid has no column */
-        const char *rowid_name; /* a name under which the rowid can be read and written; NULL: WITHOUT ROWID, or all hidden by columns */
+        int rowid_column; /* index of the INTEGER PRIMARY KEY column; -1: the rowid has no column */
+        const char *rowid_name; /* a name under which the rowid can be read and written; NULL:
+                                   WITHOUT ROWID, or all hidden by columns */
         bool without_rowid;
         bool autoincrement;
         bool strict;
@@ -51,9 +60,10 @@ struct catalog_table {
 
 struct catalog;
 
-/* Builds a catalog from a keyspace of the topology. ERR_INTERNAL: its SQL does not run, or the shards do not cover the range. Loop
- * thread. */
-enum err_code catalog_new(const Shoal__V1__Keyspace *k, struct catalog **ret_catalog, struct err *reterr) must_check_;
+/* Builds a catalog from a keyspace of the topology. ERR_INTERNAL: its SQL does not run, or the
+ * shards do not cover the range. Loop thread. */
+enum err_code catalog_new(const Shoal__V1__Keyspace *k, struct catalog **ret_catalog,
+                          struct err *reterr) must_check_;
 struct catalog *catalog_ref(struct catalog *c);
 struct catalog *catalog_unref(struct catalog *c); /* accepts NULL, returns NULL */
 DEFINE_CLEANUP(struct catalog *, catalog_unref);

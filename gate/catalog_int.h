@@ -1,4 +1,5 @@
-/* catalog_int.h - reading a table's shape back from an SQLite that has it; shared with the planning of DDL. Loop thread. */
+/* catalog_int.h - reading a table's shape back from an SQLite that has it; shared with the planning
+ * of DDL. Loop thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,8 +10,8 @@
 /* An empty in-memory database, guarded, in which schemas are tried out. */
 enum err_code catalog_open_shadow(struct sqlite3 **ret_db, struct err *reterr) must_check_;
 /* Everything but the sharding. Strings lie in the arena. */
-enum err_code catalog_read_table(struct arena *a, struct sqlite3 *db, const char *name, struct catalog_table *ret_table,
-                                 struct err *reterr) must_check_;
+enum err_code catalog_read_table(struct arena *a, struct sqlite3 *db, const char *name,
+                                 struct catalog_table *ret_table, struct err *reterr) must_check_;
 /* The primary key has an index of its own, so it is not the rowid. */
 bool catalog_has_primary_key_index(struct sqlite3 *db, const char *table);
 enum affinity catalog_affinity(const char *declared_type);

@@ -12,7 +12,8 @@ struct explain_shard {
         uint64_t rows, bytes, elapsed_us;
 };
 
-/* Appends the rows (field 2 of a ResultSet) of the explanation of p (kind PLAN_EXPLAIN). shard_bits: per part, the shards it goes to for these
- * values, or NULL if they are not known (parameters not given). measured: of EXPLAIN ANALYZE, else NULL. Columns are in p->columns. */
-void explain_rows(const struct plan *p, const uint64_t *const *shard_bits, const struct explain_shard *measured,
-                  size_t n_measured, struct buf *b);
+/* Appends the rows (field 2 of a ResultSet) of the explanation of p (kind PLAN_EXPLAIN).
+ * shard_bits: per part, the shards it goes to for these values, or NULL if they are not known
+ * (parameters not given). measured: of EXPLAIN ANALYZE, else NULL. Columns are in p->columns. */
+void explain_rows(const struct plan *p, const uint64_t *const *shard_bits,
+                  const struct explain_shard *measured, size_t n_measured, struct buf *b);

@@ -1,5 +1,6 @@
-/* plan.h - how a statement is run: parts sent to shards, and at most one statement over what they return. Immutable, reference
- * counted, used on the loop thread; its strings live in an arena of its own. */
+/* plan.h - how a statement is run: parts sent to shards, and at most one statement over what they
+ * return. Immutable, reference counted, used on the loop thread; its strings live in an arena of
+ * its own. */
 #pragma once
 
 #include <stdbool.h>
@@ -32,63 +33,75 @@ struct plan_part {
         const char *sql;
         struct route route;
         bool cheap;           /* touches a handful of rows: Execute.cheap */
-        const char *load_ddl; /* for the finish: creates the table its rows go into; NULL without a finish */
+        const char *load_ddl; /* for the finish: creates the table its rows go into; NULL without a
+                                 finish */
         const char *load_sql; /* "INSERT INTO … VALUES (?,…)", as many ? as the part has columns */
         size_t n_columns;
 };
 
-/* How an element of the value vector behind the client's parameters and the extracted literals comes about. */
+/* How an element of the value vector behind the client's parameters and the extracted literals
+ * comes about. */
 struct plan_slot {
-        const char *expr;   /* "SELECT …" of one value over the vector so far, run at the gate; NULL: copy of from_slot */
-        int from_slot;      /* copied value; -1: NULL */
-        bool rowid;         /* a NULL here becomes a new rowid of `table` */
+        const char *expr; /* "SELECT …" of one value over the vector so far, run at the gate; NULL:
+                             copy of from_slot */
+        int from_slot;    /* copied value; -1: NULL */
+        bool rowid;       /* a NULL here becomes a new rowid of `table` */
 };
 
-enum plan_ddl_verb { DDL_CREATE_TABLE = 0, DDL_DROP_TABLE, DDL_CREATE_INDEX, DDL_DROP_INDEX, DDL_NOTHING };
+enum plan_ddl_verb {
+        DDL_CREATE_TABLE = 0,
+        DDL_DROP_TABLE,
+        DDL_CREATE_INDEX,
+        DDL_DROP_INDEX,
+        DDL_NOTHING
+};
 
 struct plan_ddl {
-        enum plan_ddl_verb verb; /* DDL_NOTHING: IF [NOT] EXISTS made it a no-op */
-        const char *name;        /* of the table or index */
-        const char *table;       /* of an index */
-        const char *sql;         /* for the shards */
-        const char *undo_sql;    /* takes it back on the shards; NULL: it can only go forward */
-        Shoal__V1__Table *put_table;         /* for BeginSchemaChange; borrowed from the plan */
+        enum plan_ddl_verb verb;     /* DDL_NOTHING: IF [NOT] EXISTS made it a no-op */
+        const char *name;            /* of the table or index */
+        const char *table;           /* of an index */
+        const char *sql;             /* for the shards */
+        const char *undo_sql;        /* takes it back on the shards; NULL: it can only go forward */
+        Shoal__V1__Table *put_table; /* for BeginSchemaChange; borrowed from the plan */
         Shoal__V1__SchemaObject *put_object;
-        const char *drop_table;  /* NULL or the name */
+        const char *drop_table; /* NULL or the name */
         const char *drop_object;
 };
 
 struct plan {
         enum plan_kind kind;
-        bool read_only;        /* as sqlite3_stmt_readonly */
-        bool explain;          /* kind PLAN_EXPLAIN: rows are made by gate/explain.h */
+        bool read_only; /* as sqlite3_stmt_readonly */
+        bool explain;   /* kind PLAN_EXPLAIN: rows are made by gate/explain.h */
         uint64_t keyspace_id;
         uint64_t schema_version;
 
         struct plan_part *parts;
         size_t n_parts;
-        const char *finish_sql; /* over the parts' tables, or alone (PLAN_LOCAL); NULL: the rows of the only part are the answer */
+        const char *finish_sql; /* over the parts' tables, or alone (PLAN_LOCAL); NULL: the rows of
+                                   the only part are the answer */
 
-        /* The answer's columns: n fields 1 (columns) of a ResultSet, encoded; goes before the rows' bytes. Empty for
-         * statements without rows. */
+        /* The answer's columns: n fields 1 (columns) of a ResultSet, encoded; goes before the rows'
+         * bytes. Empty for statements without rows. */
         const uint8_t *columns;
         size_t n_columns_bytes;
         size_t n_columns;
 
-        /* The value vector: the client's parameters by SQLite's numbers, then the literals the normaliser took out, then slots. */
+        /* The value vector: the client's parameters by SQLite's numbers, then the literals the
+         * normaliser took out, then slots. */
         size_t n_params;
         const char **param_names; /* n_params; ":a", "?3", or "" for a plain ? (and gaps) */
         size_t n_literals;
         struct plan_slot *slots;
         size_t n_slots;
         const struct catalog_table *table; /* target of a write; NULL for reads */
-        int *insert_ids;      /* INSERT: slots that hold the rowids of its rows, in order; NULL if it gives none */
+        int *insert_ids; /* INSERT: slots that hold the rowids of its rows, in order; NULL if it
+                            gives none */
         size_t n_insert_ids;
 
-        struct plan_ddl *ddl; /* PLAN_DDL */
-        struct plan *explained; /* PLAN_EXPLAIN */
-        bool analyze;         /* EXPLAIN ANALYZE */
-        size_t n_bytes;       /* memory it takes, for the cache */
+        struct plan_ddl *ddl;    /* PLAN_DDL */
+        struct plan *explained;  /* PLAN_EXPLAIN */
+        bool analyze;            /* EXPLAIN ANALYZE */
+        size_t n_bytes;          /* memory it takes, for the cache */
         struct catalog *catalog; /* a reference */
         void *internal;
 };
@@ -97,15 +110,17 @@ struct plan *plan_ref(struct plan *p);
 struct plan *plan_unref(struct plan *p); /* accepts NULL, returns NULL */
 DEFINE_CLEANUP(struct plan *, plan_unref);
 
-/* Plans one statement. ERR_INVALID, ERR_NOT_FOUND, …: what SQLite says of it, with offset; ERR_UNIMPLEMENTED: with the reason;
- * ERR_EXHAUSTED: too large. n_literals: how many of the parameters at the end the normaliser took out. Loop thread. */
-enum err_code plan_build(struct catalog *c, const char *sql, size_t n_bytes, size_t n_literals, struct plan **ret_plan,
-                         struct err *reterr) must_check_;
+/* Plans one statement. ERR_INVALID, ERR_NOT_FOUND, …: what SQLite says of it, with offset;
+ * ERR_UNIMPLEMENTED: with the reason; ERR_EXHAUSTED: too large. n_literals: how many of the
+ * parameters at the end the normaliser took out. Loop thread. */
+enum err_code plan_build(struct catalog *c, const char *sql, size_t n_bytes, size_t n_literals,
+                         struct plan **ret_plan, struct err *reterr) must_check_;
 
 /* ---- the value vector of one execution */
 
 struct plan_values {
-        struct value *values; /* n_params + n_literals + n_slots; text and blobs borrowed or in the arena */
+        struct value
+            *values; /* n_params + n_literals + n_slots; text and blobs borrowed or in the arena */
         size_t n;
 };
 
@@ -116,14 +131,17 @@ struct plan_arg {
 };
 
 struct arena;
-/* Binds positional and named arguments (names with or without the sigil), literals, and computes slots except new rowids. ERR_INVALID
- * (reason BAD_PARAMETERS): too many, a name that is not in the statement or is ambiguous. Missing ones are NULL, as in SQLite. A slot's
- * expression may fail as SQLite fails. Loop thread. */
-enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_t n_args, const struct value *literals,
-                        int64_t now_ms, struct arena *arena, struct plan_values *ret_values, struct err *reterr) must_check_;
+/* Binds positional and named arguments (names with or without the sigil), literals, and computes
+ * slots except new rowids. ERR_INVALID (reason BAD_PARAMETERS): too many, a name that is not in the
+ * statement or is ambiguous. Missing ones are NULL, as in SQLite. A slot's expression may fail as
+ * SQLite fails. Loop thread. */
+enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_t n_args,
+                        const struct value *literals, int64_t now_ms, struct arena *arena,
+                        struct plan_values *ret_values, struct err *reterr) must_check_;
 /* Slots that still need a new rowid (slot.rowid and the value is NULL): how many. */
 size_t plan_n_new_rowids(const struct plan *p, const struct plan_values *v);
 
-/* Shards of a part, as in route_resolve. For a write, more than one shard is ERR_UNIMPLEMENTED (reason WRITE_SPANS_SHARDS). */
-enum err_code plan_route(const struct plan *p, size_t part, const struct plan_values *v, uint64_t *ret_bits,
-                         size_t *ret_n_shards, struct err *reterr) must_check_;
+/* Shards of a part, as in route_resolve. For a write, more than one shard is ERR_UNIMPLEMENTED
+ * (reason WRITE_SPANS_SHARDS). */
+enum err_code plan_route(const struct plan *p, size_t part, const struct plan_values *v,
+                         uint64_t *ret_bits, size_t *ret_n_shards, struct err *reterr) must_check_;

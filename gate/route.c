@@ -6,8 +6,8 @@
 
 #include "gate/affinity.h"
 
-/* One column of a key, in a form in which values that SQLite's = calls equal have the same bytes. The form is durable: rows
- * lie where it put them. */
+/* One column of a key, in a form in which values that SQLite's = calls equal have the same bytes.
+ * The form is durable: rows lie where it put them. */
 static void add_key(struct buf *b, const struct value *v, unsigned fold)
 {
         static const char tags[] = { 0, 'i', 'r', 't', 'b', 'n' };
@@ -44,7 +44,8 @@ static void add_key(struct buf *b, const struct value *v, unsigned fold)
         if (!p)
                 return;
         for (size_t i = 0; i < n; i++)
-                p[i] = (uint8_t)((fold & FOLD_CASE) && s[i] >= 'A' && s[i] <= 'Z' ? s[i] + 32 : s[i]);
+                p[i] =
+                    (uint8_t)((fold & FOLD_CASE) && s[i] >= 'A' && s[i] <= 'Z' ? s[i] + 32 : s[i]);
         b->n_bytes += n;
 }
 
@@ -56,8 +57,8 @@ uint64_t route_keyspace_id(const struct catalog_table *t, const struct value *ke
         for (size_t i = 0; i < t->n_shard_columns; i++) {
                 int column = t->shard_columns[i];
                 char scratch[AFFINITY_SCRATCH_BYTES];
-                struct value v = affinity_apply(column < 0 ? AFFINITY_INTEGER : t->columns[column].affinity, &keys[i],
-                                                scratch);
+                struct value v = affinity_apply(
+                    column < 0 ? AFFINITY_INTEGER : t->columns[column].affinity, &keys[i], scratch);
 
                 add_key(&b, &v, column < 0 ? 0 : t->columns[column].fold);
         }
@@ -82,8 +83,8 @@ static bool key_can_match(const struct route *r, const struct value *key)
         return true;
 }
 
-static void resolve_keys(const struct route *r, const struct shard_map *shards, const struct value *values, uint64_t *bits,
-                         size_t *n)
+static void resolve_keys(const struct route *r, const struct shard_map *shards,
+                         const struct value *values, uint64_t *bits, size_t *n)
 {
         size_t width = r->table->n_shard_columns;
 
@@ -97,7 +98,8 @@ static void resolve_keys(const struct route *r, const struct shard_map *shards, 
         }
 }
 
-size_t route_resolve(const struct route *r, const struct shard_map *shards, const struct value *values, uint64_t *ret_bits)
+size_t route_resolve(const struct route *r, const struct shard_map *shards,
+                     const struct value *values, uint64_t *ret_bits)
 {
         size_t n_shards = shard_map_size(shards);
         size_t n = 0;
@@ -116,7 +118,8 @@ size_t route_resolve(const struct route *r, const struct shard_map *shards, cons
                 resolve_keys(r, shards, values, ret_bits, &n);
                 break;
         }
-        /* A statement that can match no row still has an answer, such as COUNT(*) = 0: any shard gives it. */
+        /* A statement that can match no row still has an answer, such as COUNT(*) = 0: any shard
+         * gives it. */
         if (n == 0)
                 set_bit(ret_bits, CATALOG_HOME_SHARD, &n);
         return n;
