@@ -1,0 +1,70 @@
+/* sequence.h - new rowids, unique over the shards of a table. With one client at a time through one
+ * gate they are SQLite's own: the largest rowid of the table plus one, or, with AUTOINCREMENT, plus
+ * one to the largest there ever was. With several they are unique and rise, with gaps.
+ *
+ * For each table the gate keeps the largest rowid it knows to exist, the ids it has given out whose
+ * INSERT is not over, and the range of ids that topo lets this gate alone give out. The largest
+ * rowid is asked from all shards when it is not known: at first, after a schema change, and after
+ * whatever may have lowered it or ended in doubt. While other ids are out it is not asked again:
+ * ids then just go on upwards. An id whose INSERT has failed is given again unless a later one is
+ * out or in use.
+ *
+ * Rows with explicit rowids may come in through other gates. Where the rowid decides the shard, an
+ * id that is taken already fails on the shard and the statement is tried again with a fresh one.
+ * Where other columns decide, nothing could tell: there, ids of INSERTs with unknown outcome are
+ * not given again until they can no longer arrive.
+ *
+ * When the largest rowid is 2^63 - 1, AUTOINCREMENT fails as in SQLite ("database or disk is
+ * full"), other tables get random ids as in SQLite. Everything on the loop thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "gate/plan.h"
+
+struct gate;
+struct sequence;
+struct sequences;
+
+struct sequences *sequences_new(struct gate *g); /* never NULL */
+/* No use may be waiting. Accepts NULL, returns NULL. */
+struct sequences *sequences_free(struct sequences *s);
+
+/* What one execution of a write has to do with rowids: embedded in the caller's struct, zeroed, the
+ * first part filled in. Every write to a sharded table has one, also without new rowids: the result
+ * may change what the largest rowid is. */
+struct sequence_use {
+        struct plan *plan;          /* borrowed until sequence_note_result() or _cancel() */
+        struct plan_values *values; /* likewise; new rowids are put into it */
+        int64_t deadline_us;        /* mono_us() */
+        /* When sequence_fill() has returned false: runs once, later. ERR_OK: filled.
+         * ERR_UNAVAILABLE: a shard or topo is away; ERR_EXHAUSTED with SQLITE_FULL; ERR_ABORTED
+         * (reason SCHEMA_CHANGED): plan again. On errors it is over. */
+        void (*done)(struct sequence_use *u, const struct err *e);
+        /* private */
+        struct sequences *all;
+        struct sequence *sequence; /* NULL: not waiting and nothing given out */
+        struct sequence_use *prev, *next;
+        size_t *filled; /* elements of the value vector that were NULL */
+        size_t n_filled, n_done;
+        int64_t largest; /* of the ids given to it so far */
+        bool has_largest, waiting;
+        unsigned n_collisions;
+};
+
+/* Puts a new rowid into every slot that wants one (plan_slot.rowid, and the value is NULL), in the
+ * order of the rows. True: done at once, or there was none; false: u->done will run. */
+bool sequence_fill(struct sequences *s, struct sequence_use *u) must_check_;
+
+/* The write is over: to be called once after a successful sequence_fill(), before the client is
+ * answered, also when it was never sent (with the error that kept it back). e: ERR_OK, or why it
+ * failed. True: a rowid that was given out is in use already, and nothing was executed: the slots
+ * are NULL again, and the caller goes back to sequence_fill(). Only a few times. */
+bool sequence_note_result(struct sequences *s, struct sequence_use *u,
+                          const struct err *e) must_check_;
+
+/* Ends a use that waits, without done, or that has ids but will not say what became of them. Also
+ * when there is nothing to end. */
+void sequence_cancel(struct sequences *s, struct sequence_use *u);
