@@ -20,6 +20,9 @@ struct rpc_method {
         bool stream_in;
         void (*on_start)(struct rpc_call *call, void *arg);
         void *arg;
+        /* May be NULL. Runs for each call that is under way when the server begins to drain: a stream that would stay open for
+         * ever ends itself, now or when its work is done. */
+        void (*on_drain)(struct rpc_call *call, void *arg);
 };
 
 struct rpc_server_options {
@@ -27,9 +30,13 @@ struct rpc_server_options {
         const struct rpc_method *methods;
         size_t n_methods;
         const char *const *services; /* names for the health service, NULL at the end: "shoal.v1.Gate" */
-        uint64_t max_request_bytes; /* RESOURCE_EXHAUSTED beyond; after decompression */
-        unsigned max_request_depth; /* of nested messages; INVALID_ARGUMENT beyond */
-        uint64_t max_request_fields; /* in all, nested ones included: protobuf-c allocates per field */
+        /* Of what follows, 0 stands for the default in parentheses. */
+        uint64_t max_request_bytes;    /* RESOURCE_EXHAUSTED beyond; after decompression (4 MiB) */
+        unsigned max_request_depth;    /* of nested messages; INVALID_ARGUMENT beyond (16) */
+        uint64_t max_request_fields;   /* in all, nested ones included: protobuf-c allocates per field (100,000) */
+        uint64_t max_calls;            /* under way at a time; RESOURCE_EXHAUSTED beyond (10,000) */
+        uint64_t keepalive_ms;         /* a client silent for so long is pinged (20 s) … */
+        uint64_t keepalive_timeout_ms; /* … and its connection given up if it does not answer (10 s) */
         const uint8_t *descriptors; /* an encoded FileDescriptorSet, for reflection; borrowed for ever */
         size_t n_descriptor_bytes;
 };

@@ -1,0 +1,305 @@
+/* server.c - a server from start to drain: offers libgrpc call objects to fill and hands the filled
+ * ones to their methods. Loop thread.
+ *
+ * Calls of registered methods are never reported to grpc_server_request_call(), and those of
+ * unknown methods only there: without an offer of that kind a call of an unknown method would hang
+ * until its deadline. */
+#include "rpc/server.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+#include <grpc/grpc_security.h>
+
+#include "common/util.h"
+#include "rpc/server_int.h"
+
+/* ---- calls and offers */
+
+static struct rpc_call *take_spare(struct rpc_server *s)
+{
+        struct rpc_call *c = s->spare;
+
+        if (c) {
+                s->spare = c->next;
+                s->n_spare--;
+                return c;
+        }
+        c = xcalloc(1, sizeof(*c));
+        call_init(c, s);
+        return c;
+}
+
+static void put_spare(struct rpc_server *s, struct rpc_call *c)
+{
+        call_clear(c);
+        if (s->n_spare >= MAX_SPARE_CALLS) {
+                call_done(c);
+                free(c);
+                return;
+        }
+        c->next = s->spare;
+        s->spare = c;
+        s->n_spare++;
+}
+
+static void on_requested(struct loop_tag *tag, bool ok);
+
+static void offer_call(struct rpc_server *s, const struct method *m)
+{
+        struct rpc_call *c = take_spare(s);
+        grpc_call_error e;
+
+        c->method = m;
+        c->requested.fn = on_requested;
+        loop_expect(s->loop, &c->requested);
+        s->n_posted++;
+        if (m->registered) {
+                e = grpc_server_request_registered_call(
+                    s->server, m->registered, &c->call, &c->deadline, &c->metadata,
+                    m->m.stream_in ? NULL : &c->request, s->loop->cq, s->loop->cq, &c->requested);
+        } else {
+                grpc_call_details_init(&c->details);
+                e = grpc_server_request_call(s->server, &c->call, &c->details, &c->metadata,
+                                             s->loop->cq, s->loop->cq, &c->requested);
+        }
+        assert(e == GRPC_CALL_OK);
+        (void)e;
+}
+
+static void check_drained(struct rpc_server *s)
+{
+        if (!s->is_shut_down || s->n_live || s->n_posted || !s->on_drained)
+                return;
+        loop_timer_cancel(s->loop, &s->grace);
+        TAKE(s->on_drained)(s->on_drained_arg);
+}
+
+void server_call_gone(struct rpc_call *c)
+{
+        struct rpc_server *s = c->server;
+
+        c->prev->next = c->next;
+        c->next->prev = c->prev;
+        s->n_live--;
+        put_spare(s, c);
+        check_drained(s);
+}
+
+static void refuse(struct rpc_call *c, void *arg)
+{
+        struct err e;
+
+        (void)arg;
+        if (c->server->is_draining)
+                err_set(&e, ERR_UNAVAILABLE, "SHUTTING_DOWN", "the server is shutting down");
+        else if (c->server->n_live > c->server->max_calls)
+                err_set(&e, ERR_EXHAUSTED, "TOO_MANY_CALLS", "%zu calls are under way already",
+                        c->server->max_calls);
+        else if (!c->method->registered)
+                err_set(&e, ERR_UNIMPLEMENTED, "UNKNOWN_METHOD", "there is no such method");
+        else
+                err_set(&e, ERR_INVALID, "BAD_REQUEST", "the call has no request message");
+        rpc_call_fail(c, &e);
+}
+
+static void on_requested(struct loop_tag *tag, bool ok)
+{
+        struct rpc_call *c = CONTAINER_OF(tag, struct rpc_call, requested);
+        struct rpc_server *s = c->server;
+        const struct method *m = c->method;
+        bool is_acceptable;
+
+        s->n_posted--;
+        if (!m->registered)
+                grpc_call_details_destroy(&c->details);
+        if (!ok) {
+                put_spare(s, c);
+                check_drained(s);
+                return;
+        }
+        c->prev = s->live.prev;
+        c->next = &s->live;
+        c->prev->next = c->next->prev = c;
+        s->n_live++;
+        if (!s->is_draining)
+                offer_call(s, m);
+        is_acceptable = !s->is_draining && s->n_live <= s->max_calls && m->registered &&
+                        (m->m.stream_in || c->request);
+        call_start(c, is_acceptable ? m->m.on_start : refuse);
+}
+
+/* ---- start */
+
+static int as_int(uint64_t v, uint64_t fallback)
+{
+        if (!v)
+                v = fallback;
+        return v > INT_MAX ? INT_MAX : (int)v;
+}
+
+static grpc_arg int_arg(const char *key, int value)
+{
+        return (grpc_arg){ .type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value };
+}
+
+static grpc_server *create_server(const struct rpc_server_options *o)
+{
+        grpc_arg args[] = {
+                /* Two servers on one port would share its connections: better an error. */
+                int_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
+                int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, as_int(o->max_request_bytes, 4 << 20)),
+                int_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, MAX_STREAMS_PER_CONNECTION),
+                int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, as_int(o->keepalive_ms, 20000)),
+                int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, as_int(o->keepalive_timeout_ms, 10000)),
+                int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+                int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
+                int_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                        MIN_PING_INTERVAL_MS),
+        };
+        grpc_channel_args list = { .num_args = ARRAY_LEN(args), .args = args };
+
+        return grpc_server_create(&list, NULL);
+}
+
+/* ERR_INTERNAL: a path is there twice. */
+static enum err_code register_methods(struct rpc_server *s, struct err *reterr)
+{
+        for (size_t i = 0; i + 1 < s->n_methods; i++) {
+                struct method *m = &s->methods[i];
+
+                m->registered = grpc_server_register_method(
+                    s->server, m->m.path, NULL,
+                    m->m.stream_in ? GRPC_SRM_PAYLOAD_NONE
+                                   : GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER,
+                    0);
+                if (!m->registered)
+                        return err_set(reterr, ERR_INTERNAL, "INTERNAL",
+                                       "method %s is registered twice", m->m.path);
+        }
+        return ERR_OK;
+}
+
+static enum err_code bind_port(struct rpc_server *s, const char *address, struct err *reterr)
+{
+        grpc_server_credentials *creds = grpc_insecure_server_credentials_create();
+
+        s->port = grpc_server_add_http2_port(s->server, address, creds);
+        grpc_server_credentials_release(creds);
+        if (!s->port)
+                return err_set(reterr, ERR_UNAVAILABLE, "ADDRESS_UNAVAILABLE",
+                               "cannot listen on %s: it is taken or not an address of this host",
+                               address);
+        return ERR_OK;
+}
+
+static void on_shut_down(struct loop_tag *tag, bool ok)
+{
+        struct rpc_server *s = CONTAINER_OF(tag, struct rpc_server, shut_down);
+
+        (void)ok;
+        s->is_shut_down = true;
+        check_drained(s);
+}
+
+static void on_grace_over(struct loop_timer *t)
+{
+        grpc_server_cancel_all_calls(CONTAINER_OF(t, struct rpc_server, grace)->server);
+}
+
+static struct rpc_server *server_new(struct loop *l, const struct rpc_server_options *o)
+{
+        struct rpc_server *s = xcalloc(1, sizeof(*s));
+        size_t n = 0;
+
+        s->loop = l;
+        s->live.prev = s->live.next = &s->live;
+        s->shut_down.fn = on_shut_down;
+        s->grace.fn = on_grace_over;
+        s->max_request_depth = o->max_request_depth ? o->max_request_depth : 16;
+        s->max_request_fields = o->max_request_fields ? o->max_request_fields : 100000;
+        s->max_calls = o->max_calls ? o->max_calls : 10000;
+        s->methods = xcalloc(o->n_methods + 1, sizeof(*s->methods));
+        for (; n < o->n_methods; n++)
+                s->methods[n].m = o->methods[n];
+        s->n_methods = n + 1;
+        s->server = create_server(o);
+        grpc_server_register_completion_queue(s->server, l->cq, NULL);
+        return s;
+}
+
+enum err_code rpc_server_start(struct loop *l, const struct rpc_server_options *o,
+                               struct rpc_server **ret_server, struct err *reterr)
+{
+        struct rpc_server *s = server_new(l, o);
+        enum err_code rc;
+
+        rc = register_methods(s, reterr);
+        if (!rc)
+                rc = bind_port(s, o->address, reterr);
+        if (rc) {
+                s->is_shut_down = true;
+                rpc_server_free(s);
+                return rc;
+        }
+        grpc_server_start(s->server);
+        for (size_t i = 0; i < s->n_methods; i++) {
+                const struct method *m = &s->methods[i];
+                unsigned n = m->registered ? POSTED_PER_METHOD : POSTED_UNKNOWN;
+
+                while (n--)
+                        offer_call(s, m);
+        }
+        *ret_server = s;
+        return ERR_OK;
+}
+
+int rpc_server_port(const struct rpc_server *s)
+{
+        return s->port;
+}
+
+/* ---- the end */
+
+void rpc_server_drain(struct rpc_server *s, uint64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+        struct rpc_call *c, *next;
+
+        assert(!s->is_draining);
+        s->is_draining = true;
+        s->on_drained = done;
+        s->on_drained_arg = arg;
+        loop_expect(s->loop, &s->shut_down);
+        grpc_server_shutdown_and_notify(s->server, s->loop->cq, &s->shut_down);
+        loop_timer_set(s->loop, &s->grace, mono_us() + (int64_t)grace_ms * 1000);
+        for (c = s->live.next; c != &s->live; c = next) {
+                const struct rpc_method *m = &c->method->m;
+
+                /* Held, so that it is still in the ring when the handler has ended it and others
+                 * with it. */
+                call_ref(c);
+                if (!c->is_finished && m->on_drain)
+                        m->on_drain(c, m->arg);
+                next = c->next;
+                call_unref(c);
+        }
+}
+
+struct rpc_server *rpc_server_free(struct rpc_server *s)
+{
+        if (!s)
+                return NULL;
+        assert(s->is_shut_down && !s->n_live && !s->n_posted);
+        grpc_server_destroy(s->server);
+        while (s->spare) {
+                struct rpc_call *c = s->spare;
+
+                s->spare = c->next;
+                call_done(c);
+                free(c);
+        }
+        free(s->methods);
+        free(s);
+        return NULL;
+}
