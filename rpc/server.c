@@ -13,6 +13,7 @@
 #include <grpc/grpc_security.h>
 
 #include "common/util.h"
+#include "rpc/built_in_int.h"
 #include "rpc/server_int.h"
 
 /* ---- calls and offers */
@@ -208,10 +209,32 @@ static void on_grace_over(struct loop_timer *t)
         grpc_server_cancel_all_calls(CONTAINER_OF(t, struct rpc_server, grace)->server);
 }
 
+static void fill_methods(struct rpc_server *s, const struct rpc_server_options *o)
+{
+        struct rpc_method built_in[HEALTH_METHODS + REFLECTION_METHODS];
+        size_t n_built_in = HEALTH_METHODS;
+
+        s->health = health_new(o->services, built_in);
+        if (o->descriptors) {
+                s->reflection = reflection_new(o, built_in + n_built_in);
+                n_built_in += REFLECTION_METHODS;
+        }
+        s->n_methods = o->n_methods + n_built_in + 1;
+        s->methods = xcalloc(s->n_methods, sizeof(*s->methods));
+        for (size_t i = 0; i < o->n_methods; i++) {
+                s->methods[i].m = o->methods[i];
+                s->methods[i].n_offers = OFFERS_PER_METHOD;
+        }
+        for (size_t i = 0; i < n_built_in; i++) {
+                s->methods[o->n_methods + i].m = built_in[i];
+                s->methods[o->n_methods + i].n_offers = OFFERS_PER_BUILT_IN;
+        }
+        s->methods[s->n_methods - 1].n_offers = OFFERS_OF_UNKNOWN;
+}
+
 static struct rpc_server *server_new(struct loop *l, const struct rpc_server_options *o)
 {
         struct rpc_server *s = xcalloc(1, sizeof(*s));
-        size_t n = 0;
 
         s->loop = l;
         s->live.prev = s->live.next = &s->live;
@@ -220,10 +243,7 @@ static struct rpc_server *server_new(struct loop *l, const struct rpc_server_opt
         s->max_request_depth = o->max_request_depth ? o->max_request_depth : 16;
         s->max_request_fields = o->max_request_fields ? o->max_request_fields : 100000;
         s->max_calls = o->max_calls ? o->max_calls : 10000;
-        s->methods = xcalloc(o->n_methods + 1, sizeof(*s->methods));
-        for (; n < o->n_methods; n++)
-                s->methods[n].m = o->methods[n];
-        s->n_methods = n + 1;
+        fill_methods(s, o);
         s->server = create_server(o);
         grpc_server_register_completion_queue(s->server, l->cq, NULL);
         return s;
@@ -245,11 +265,8 @@ enum err_code rpc_server_start(struct loop *l, const struct rpc_server_options *
         }
         grpc_server_start(s->server);
         for (size_t i = 0; i < s->n_methods; i++) {
-                const struct method *m = &s->methods[i];
-                unsigned n = m->registered ? POSTED_PER_METHOD : POSTED_UNKNOWN;
-
-                while (n--)
-                        offer_call(s, m);
+                for (unsigned k = 0; k < s->methods[i].n_offers; k++)
+                        offer_call(s, &s->methods[i]);
         }
         *ret_server = s;
         return ERR_OK;
@@ -258,6 +275,11 @@ enum err_code rpc_server_start(struct loop *l, const struct rpc_server_options *
 int rpc_server_port(const struct rpc_server *s)
 {
         return s->port;
+}
+
+void rpc_server_set_serving(struct rpc_server *s, bool serving)
+{
+        health_set(s->health, serving && !s->is_draining);
 }
 
 /* ---- the end */
@@ -270,6 +292,7 @@ void rpc_server_drain(struct rpc_server *s, uint64_t grace_ms, void (*done)(void
         s->is_draining = true;
         s->on_drained = done;
         s->on_drained_arg = arg;
+        health_set(s->health, false);
         loop_expect(s->loop, &s->shut_down);
         grpc_server_shutdown_and_notify(s->server, s->loop->cq, &s->shut_down);
         loop_timer_set(s->loop, &s->grace, mono_us() + (int64_t)grace_ms * 1000);
@@ -299,6 +322,8 @@ struct rpc_server *rpc_server_free(struct rpc_server *s)
                 call_done(c);
                 free(c);
         }
+        health_free(s->health);
+        reflection_free(s->reflection);
         free(s->methods);
         free(s);
         return NULL;

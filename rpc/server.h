@@ -29,7 +29,7 @@ struct rpc_server_options {
         const char *address;        /* "127.0.0.1:0" picks a free port */
         const struct rpc_method *methods;
         size_t n_methods;
-        const char *const *services; /* names for the health service, NULL at the end: "shoal.v1.Gate" */
+        const char *const *services; /* names for the health service, NULL at the end: "shoal.v1.Gate"; borrowed */
         /* Of what follows, 0 stands for the default in parentheses. */
         uint64_t max_request_bytes;    /* RESOURCE_EXHAUSTED beyond; after decompression (4 MiB) */
         unsigned max_request_depth;    /* of nested messages; INVALID_ARGUMENT beyond (16) */
@@ -37,7 +37,7 @@ struct rpc_server_options {
         uint64_t max_calls;            /* under way at a time; RESOURCE_EXHAUSTED beyond (10,000) */
         uint64_t keepalive_ms;         /* a client silent for so long is pinged (20 s) … */
         uint64_t keepalive_timeout_ms; /* … and its connection given up if it does not answer (10 s) */
-        const uint8_t *descriptors; /* an encoded FileDescriptorSet, for reflection; borrowed for ever */
+        const uint8_t *descriptors; /* an encoded FileDescriptorSet, for reflection; borrowed; NULL: no reflection */
         size_t n_descriptor_bytes;
 };
 
@@ -45,7 +45,7 @@ struct rpc_server_options {
 enum err_code rpc_server_start(struct loop *l, const struct rpc_server_options *o, struct rpc_server **ret_server,
                                struct err *reterr) must_check_;
 int rpc_server_port(const struct rpc_server *s);
-/* What grpc.health.v1 answers, for "" and all services. */
+/* What grpc.health.v1 answers, for "" and all services: serving from the start unless told, never while draining. */
 void rpc_server_set_serving(struct rpc_server *s, bool serving);
 /* Refuses new calls, lets those under way end for grace_ms, cancels the rest, then runs done(arg). */
 void rpc_server_drain(struct rpc_server *s, uint64_t grace_ms, void (*done)(void *arg), void *arg);

@@ -8,20 +8,21 @@
 #include "rpc/server.h"
 
 enum {
-        POSTED_PER_METHOD =
-            64, /* calls of a method that libgrpc may hand over before we ask again */
-        POSTED_PER_BUILT_IN = 4, /* likewise of health and reflection */
-        POSTED_UNKNOWN = 16,     /* likewise of methods that do not exist */
-        MAX_SPARE_CALLS = 4096,  /* call objects kept for reuse */
+        /* Calls that libgrpc may hand over before we ask for more: of each method, of each of
+         * health's and reflection's, and of methods that do not exist. */
+        OFFERS_PER_METHOD = 64,
+        OFFERS_PER_BUILT_IN = 4,
+        OFFERS_OF_UNKNOWN = 16,
+        MAX_SPARE_CALLS = 4096, /* call objects kept for reuse */
         MAX_STREAMS_PER_CONNECTION = 4096,
-        MIN_PING_INTERVAL_MS =
-            50, /* clients that ping more often without sending data are cut off */
+        MIN_PING_INTERVAL_MS = 50, /* who pings more often without sending data is cut off */
 };
 
 /* Owner: the loop thread, fixed after start. */
 struct method {
         struct rpc_method m;
         void *registered; /* libgrpc's handle; NULL: stands for all unknown methods */
+        unsigned n_offers;
 };
 
 /* Something of the call as a string, freed with it. */
@@ -84,6 +85,9 @@ struct rpc_server {
 
         struct method *methods; /* the last stands for unknown ones */
         size_t n_methods;
+
+        struct health *health;
+        struct reflection *reflection; /* NULL: no descriptors were given */
 
         struct rpc_call live; /* head of the ring of calls handed to us */
         size_t n_live;

@@ -8,7 +8,6 @@
 #include "common/value.h"
 #include "common/wire.h"
 #include "proto/shoal/v1/api.pb-c.h"
-#include "tests/unit/unit.h"
 
 #define BYTES(s) (s), sizeof(s) - 1
 
@@ -203,5 +202,11 @@ static Suite *value_suite(void)
 
 int main(void)
 {
-        return unit_run(value_suite());
+        SRunner *r = srunner_create(value_suite());
+        int n_failed;
+
+        srunner_run_all(r, CK_ENV);
+        n_failed = srunner_ntests_failed(r);
+        srunner_free(r);
+        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
