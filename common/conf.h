@@ -21,7 +21,7 @@ struct conf_def {
         enum conf_type type;
         size_t offset;        /* of the member in the binary's options struct */
         const char *fallback; /* default, as it would be typed; NULL: must be given */
-        uint64_t min, max;    /* of numbers */
+        uint64_t min, max;    /* of numbers; max 0: none */
         const char *metavar;  /* "HOST:PORT" */
         const char *help;     /* one sentence, with units */
 };
@@ -34,9 +34,11 @@ struct conf_table {
 };
 
 /* Fills *options (a struct the defs' offsets refer to) from, in rising order of precedence:
- * defaults, the file named by
- * --config or SHOAL_CONFIG ("name = value" lines, # comments), the environment, the flags. --help
- * and --version print and set *ret_exit. ERR_INVALID names the setting and where it came from. */
+ * defaults, the file named by --config or SHOAL_CONFIG ("name = value" lines, # comments, values
+ * with a # in double quotes), the environment, the flags (--name=value or --name value).
+ * ERR_INVALID (reason BAD_CONFIG) names the setting and where it came from; *options then owns
+ * nothing. --help,
+ * --help=markdown and --version print to stdout and set *ret_exit; *options is then not filled. */
 enum err_code conf_load(const struct conf_table *table, int argc, char **argv, void *options,
                         bool *ret_exit, struct err *reterr) must_check_;
 /* Frees the strings in *options. */

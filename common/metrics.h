@@ -1,6 +1,7 @@
 /* metrics.h - counters, gauges and histograms in a process-wide registry, written in Prometheus'
  * text format. Recording is lock-free and may happen on any thread; registration takes a lock. A
- * metric lives until the process ends. */
+ * metric lives until the process ends. There may be METRICS_MAX_SERIES; further ones are recorded
+ * into nothing and counted in shoal_metrics_dropped_series. */
 #pragma once
 
 #include <stddef.h>
@@ -10,9 +11,12 @@
 
 struct metric;
 
+enum { METRICS_MAX_SERIES = 20000 };
+
 /* name: "shoal_gate_queries_total", ending in its unit (_total, _seconds, _bytes) by Prometheus'
  * rules. labels: "plan=\"scatter\"" or "" - series of one name share help and type. The same name
- * and labels give the same metric. help ends with a full stop and names the unit. Never NULL. */
+ * and labels give the same metric; its type and buckets must be the same then. help ends with a
+ * full stop and names the unit. Never NULL. */
 struct metric *metric_counter(const char *name, const char *labels, const char *help);
 struct metric *metric_gauge(const char *name, const char *labels, const char *help);
 /* buckets: rising upper bounds, +Inf is implied; borrowed for ever. */
@@ -25,8 +29,13 @@ void metric_move(struct metric *m, int64_t delta); /* gauge */
 void metric_observe(struct metric *m, double v); /* histogram; seconds, bytes, … as the name says */
 uint64_t metric_value(const struct metric *m);   /* counter or gauge, for tests */
 
-/* A gauge or counter whose value is asked for when the page is written; fn may run on any thread.
- */
+/* Appends `name="value"`, escaped, behind a comma if b holds something already: for label values
+ * that are not literals. Take the result with buf_take_str(); the registration copies it. */
+void metric_label(struct buf *labels, const char *name, const char *value);
+
+/* A gauge or counter whose value is asked for when the page is written; fn may run on any thread,
+ * with the registry locked. type is "gauge" or "counter". The same name and labels again: the newer
+ * fn counts. */
 void metric_callback(const char *name, const char *labels, const char *help, const char *type,
                      double (*fn)(void *arg), void *arg);
 

@@ -103,10 +103,14 @@ struct plan {
         bool analyze;            /* EXPLAIN ANALYZE */
         size_t n_bytes;          /* memory it takes, for the cache */
         struct catalog *catalog; /* a reference */
-        /* What a success of this write does to the rowids of `table`: anything; nothing (an UPDATE that
-         * assigns none); puts exactly those of insert_ids (indexes into the value vector) into it (an
-         * INSERT of VALUES without OR IGNORE, OR REPLACE, ON CONFLICT). */
-        enum plan_rowids { ROWIDS_ANY = 0, ROWIDS_KEPT, ROWIDS_ADDED } rowids;
+        /* What a success of this write does to the rowids of `table`. The default is always right. */
+        enum plan_rowids {
+                ROWIDS_ANY = 0, /* anything */
+                ROWIDS_KEPT,    /* nothing: an UPDATE that assigns none */
+                ROWIDS_ADDED,   /* puts exactly those of insert_ids (indexes into the value vector) into it:
+                                   INSERT of VALUES without OR IGNORE, OR REPLACE, ON CONFLICT */
+                ROWIDS_REMOVED, /* takes some away: DELETE */
+        } rowids;
         void *internal;
 };
 

@@ -39,7 +39,7 @@ struct sequence_use {
         struct plan *plan;          /* borrowed until sequence_note_result() or _cancel() */
         struct plan_values *values; /* likewise; new rowids are put into it */
         int64_t deadline_us;        /* mono_us() */
-        /* When sequence_fill() has returned false: runs once, later. ERR_OK: filled.
+        /* After SEQUENCE_WAIT: runs once. ERR_OK: filled.
          * ERR_UNAVAILABLE: a shard or topo is away; ERR_EXHAUSTED with SQLITE_FULL; ERR_ABORTED
          * (reason SCHEMA_CHANGED): plan again. On errors it is over. */
         void (*done)(struct sequence_use *u, const struct err *e);
@@ -47,16 +47,23 @@ struct sequence_use {
         struct sequences *all;
         struct sequence *sequence; /* NULL: not waiting and nothing given out */
         struct sequence_use *prev, *next;
-        size_t *filled; /* elements of the value vector that were NULL */
-        size_t n_filled, n_done;
-        int64_t largest; /* of the ids given to it so far */
-        bool has_largest, waiting;
+        int *filled; /* indexes into the value vector that were NULL; n_filled of them */
+        size_t n_filled, n_done; /* rows that have their rowid */
+        int64_t largest;         /* rowid the next row's is above */
+        bool has_largest, waiting, out;
         unsigned n_collisions;
 };
 
+enum sequence_verdict {
+        SEQUENCE_FILLED = 0, /* at once, or nothing was to be filled */
+        SEQUENCE_WAIT,       /* u->done will run, later */
+        SEQUENCE_FAILED,     /* *reterr says why; it is over */
+};
+
 /* Puts a new rowid into every slot that wants one (plan_slot.rowid, and the value is NULL), in the
- * order of the rows. True: done at once, or there was none; false: u->done will run. */
-bool sequence_fill(struct sequences *s, struct sequence_use *u) must_check_;
+ * order of the rows. */
+enum sequence_verdict sequence_fill(struct sequences *s, struct sequence_use *u,
+                                    struct err *reterr) must_check_;
 
 /* The write is over: to be called once after a successful sequence_fill(), before the client is
  * answered, also when it was never sent (with the error that kept it back). e: ERR_OK, or why it

@@ -8,6 +8,7 @@
 #include "common/value.h"
 #include "common/wire.h"
 #include "proto/shoal/v1/api.pb-c.h"
+#include "tests/unit/unit.h"
 
 #define BYTES(s) (s), sizeof(s) - 1
 
@@ -202,11 +203,5 @@ static Suite *value_suite(void)
 
 int main(void)
 {
-        SRunner *r = srunner_create(value_suite());
-        int n_failed;
-
-        srunner_run_all(r, CK_ENV);
-        n_failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return unit_run(value_suite());
 }
