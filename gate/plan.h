@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/arena.h"
 #include "common/err.h"
 #include "common/value.h"
 #include "gate/catalog.h"
@@ -39,13 +40,16 @@ struct plan_part {
         size_t n_columns;
 };
 
-/* How an element of the value vector behind the client's parameters and the extracted literals
- * comes about. */
+/* How an element of the value vector behind the client's parameters and the extracted literals comes
+ * about: a constant, a copy of an earlier element, or an expression. */
+enum plan_slot_kind { SLOT_CONSTANT = 0, SLOT_COPY, SLOT_EXPRESSION };
+
 struct plan_slot {
-        const char *expr; /* "SELECT …" of one value over the vector so far, run at the gate; NULL:
-                             copy of from_slot */
-        int from_slot;    /* copied value; -1: NULL */
-        bool rowid;       /* a NULL here becomes a new rowid of `table` */
+        enum plan_slot_kind kind;
+        bool rowid;            /* a NULL here becomes a new rowid of `table` */
+        int from;              /* SLOT_COPY: index into the vector */
+        const char *expr;      /* SLOT_EXPRESSION: "SELECT …" over the vector, run at the gate */
+        struct value constant; /* SLOT_CONSTANT */
 };
 
 enum plan_ddl_verb {
@@ -89,7 +93,7 @@ struct plan {
         /* The value vector: the client's parameters by SQLite's numbers, then the literals the
          * normaliser took out, then slots. */
         size_t n_params;
-        const char **param_names; /* n_params; ":a", "?3", or "" for a plain ? (and gaps) */
+        const char **param_names; /* n_params + n_literals; ":a", "?3", or "" for a plain ? (and gaps) */
         size_t n_literals;
         struct plan_slot *slots;
         size_t n_slots;
@@ -138,7 +142,6 @@ struct plan_arg {
         struct value value;
 };
 
-struct arena;
 /* Binds positional and named arguments (names with or without the sigil), literals, and computes
  * slots except new rowids. ERR_INVALID (reason BAD_PARAMETERS): too many, a name that is not in the
  * statement or is ambiguous. Missing ones are NULL, as in SQLite. A slot's expression may fail as
