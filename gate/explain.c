@@ -8,9 +8,17 @@
 #include "sql/parse.h"
 
 /* Fields of ResultSet, Row and Column in api.proto. */
-enum { RESULT_COLUMNS = 1, RESULT_ROWS = 2, ROW_VALUES = 1, COLUMN_NAME = 1, COLUMN_DECLARED_TYPE = 2 };
+enum {
+        RESULT_COLUMNS = 1,
+        RESULT_ROWS = 2,
+        ROW_VALUES = 1,
+        COLUMN_NAME = 1,
+        COLUMN_DECLARED_TYPE = 2
+};
 
-static const char *const column_names[] = { "step", "shards", "sql", "rows", "bytes", "elapsed_us" };
+static const char *const column_names[] = {
+        "step", "shards", "sql", "rows", "bytes", "elapsed_us"
+};
 enum { N_COLUMNS = 3, N_ANALYZE_COLUMNS = 6 };
 
 /* ---- planning it */
@@ -42,8 +50,10 @@ enum err_code plan_explain(struct planner *p)
 
         if (st->explain == SQL_EXPLAIN_QUERY_PLAN)
                 return err_set(p->reterr, ERR_UNIMPLEMENTED, "EXPLAIN_QUERY_PLAN",
-                               "EXPLAIN QUERY PLAN is not there yet; EXPLAIN shows how the gate runs the statement");
-        rc = plan_build(p->catalog, st->text + start, st->body->span.end - start, 0, &p->plan->explained, p->reterr);
+                               "EXPLAIN QUERY PLAN is not there yet; EXPLAIN shows how the gate "
+                               "runs the statement");
+        rc = plan_build(p->catalog, st->text + start, st->body->span.end - start, 0,
+                        &p->plan->explained, p->reterr);
         if (rc) {
                 if (p->reterr && p->reterr->offset >= 0)
                         p->reterr->offset += (int)start;
@@ -82,11 +92,13 @@ static void add_row(struct explanation *x, const char *step, const char *shards,
         add_text(x, shards);
         add_text(x, sql);
         if (x->analyze) {
-                uint64_t figures[] = { measured ? measured->rows : 0, measured ? measured->bytes : 0,
+                uint64_t figures[] = { measured ? measured->rows : 0,
+                                       measured ? measured->bytes : 0,
                                        measured ? measured->elapsed_us : 0 };
 
                 for (size_t i = 0; i < ARRAY_LEN(figures); i++) {
-                        struct value v = measured ? value_integer((int64_t)figures[i]) : value_null();
+                        struct value v =
+                            measured ? value_integer((int64_t)figures[i]) : value_null();
 
                         value_add(x->b, ROW_VALUES, &v);
                 }
@@ -101,7 +113,8 @@ static char *list_shards(const struct explanation *x, const uint64_t *bits)
 
         for (size_t i = 0; i < shard_map_size(x->shards); i++)
                 if (bits[i / 64] & (UINT64_C(1) << (i % 64)))
-                        buf_printf(&b, "%s%s", b.n_bytes ? " " : "", shard_map_at(x->shards, i)->name);
+                        buf_printf(&b, "%s%s", b.n_bytes ? " " : "",
+                                   shard_map_at(x->shards, i)->name);
         return buf_take_str(&b);
 }
 
@@ -121,7 +134,8 @@ static void add_part(struct explanation *x, size_t i, const uint64_t *bits)
 {
         bool is_last = i + 1 == x->plan->n_parts && !x->plan->finish_sql;
         char *step = xasprintf("%s part %zu", is_last ? "└─" : "├─", i + 1);
-        char *shards = bits ? list_shards(x, bits) : xstrdup(describe_route(&x->plan->parts[i].route));
+        char *shards =
+            bits ? list_shards(x, bits) : xstrdup(describe_route(&x->plan->parts[i].route));
 
         add_row(x, step, shards, x->plan->parts[i].sql, NULL);
         free(step);
@@ -135,8 +149,8 @@ static void add_part(struct explanation *x, size_t i, const uint64_t *bits)
         }
 }
 
-void explain_rows(const struct plan *p, const uint64_t *const *shard_bits, const struct explain_shard *measured,
-                  size_t n_measured, struct buf *b)
+void explain_rows(const struct plan *p, const uint64_t *const *shard_bits,
+                  const struct explain_shard *measured, size_t n_measured, struct buf *b)
 {
         struct explanation x = {
                 .plan = p->explained,

@@ -1,7 +1,9 @@
-/* plan.c - one statement to one plan: parse, let SQLite judge it on the shadow, choose a strategy. Loop thread. */
+/* plan.c - one statement to one plan: parse, let SQLite judge it on the shadow, choose a strategy.
+ * Loop thread. */
 #include "gate/plan.h"
 
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/sqlite_err.h"
@@ -72,7 +74,8 @@ struct plan *plan_unref(struct plan *p)
 
 enum err_code planner_no_memory(struct planner *p)
 {
-        return err_set(p->reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE", "the statement is too large to be planned");
+        return err_set(p->reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
+                       "the statement is too large to be planned");
 }
 
 /* ---- slots */
@@ -138,7 +141,8 @@ enum err_code planner_value_slot(struct planner *p, const struct sql_expr *e, in
         buf_done(&b);
         if (!rc && is_literal(e)) {
                 slot.kind = SLOT_CONSTANT;
-                rc = scratch_eval(slot.expr, NULL, 0, NOW_WHILE_PLANNING, p->arena, &slot.constant, p->reterr);
+                rc = scratch_eval(slot.expr, NULL, 0, NOW_WHILE_PLANNING, p->arena, &slot.constant,
+                                  p->reterr);
         }
         if (rc || (!(node_traits(e) & TRAIT_VOLATILE) && find_slot(p->plan, &slot, ret_index)))
                 return rc;
@@ -147,11 +151,13 @@ enum err_code planner_value_slot(struct planner *p, const struct sql_expr *e, in
 
 /* ---- text */
 
-/* Names of functions that speak of the connection; a statement outside of a session is the first on its own. */
+/* Names of functions that speak of the connection; a statement outside of a session is the first on
+ * its own. */
 static bool is_connection_call(const struct sql_expr *e)
 {
         return e->kind == SQL_EXPR_CALL && e->call.args.n == 0 &&
-               (sql_name_is(&e->call.name, "changes") || sql_name_is(&e->call.name, "total_changes") ||
+               (sql_name_is(&e->call.name, "changes") ||
+                sql_name_is(&e->call.name, "total_changes") ||
                 sql_name_is(&e->call.name, "last_insert_rowid"));
 }
 
@@ -181,7 +187,8 @@ enum err_code planner_print_to(struct planner *p, const void *node, struct buf *
 
 enum err_code planner_keep(struct planner *p, struct buf *b, const char **ret_sql)
 {
-        const char *s = b->failed ? NULL : arena_strndup(p->arena, (const char *)b->data, b->n_bytes);
+        const char *s =
+            b->failed ? NULL : arena_strndup(p->arena, (const char *)b->data, b->n_bytes);
 
         if (!s)
                 return planner_no_memory(p);
@@ -215,7 +222,8 @@ enum err_code planner_add_part(struct planner *p, struct plan_part **ret_part)
         return ERR_OK;
 }
 
-enum err_code planner_pass_through(struct planner *p, enum plan_kind kind, const struct route *route)
+enum err_code planner_pass_through(struct planner *p, enum plan_kind kind,
+                                   const struct route *route)
 {
         struct plan_part *part;
         enum err_code rc = planner_add_part(p, &part);
@@ -255,16 +263,19 @@ static enum err_code name_params(struct planner *p, size_t n_literals)
         if (!plan->param_names)
                 return planner_no_memory(p);
         for (size_t i = 0; i < n; i++) {
-                const struct sql_str *name = i < p->stmt->variables.n ? &p->stmt->variables.items[i] : NULL;
+                const struct sql_str *name =
+                    i < p->stmt->variables.n ? &p->stmt->variables.items[i] : NULL;
 
-                plan->param_names[i] = name && name->data ? arena_strndup(p->arena, name->data, name->n_bytes) : "";
+                plan->param_names[i] =
+                    name && name->data ? arena_strndup(p->arena, name->data, name->n_bytes) : "";
                 if (!plan->param_names[i])
                         return planner_no_memory(p);
         }
         return ERR_OK;
 }
 
-/* Prepares the statement where the schema is and no rows are: what is wrong with it is wrong in SQLite's words. */
+/* Prepares the statement where the schema is and no rows are: what is wrong with it is wrong in
+ * SQLite's words. */
 static enum err_code judge(struct planner *p, const char *sql, size_t n_bytes)
 {
         struct sqlite3 *db = catalog_shadow(p->catalog);
@@ -295,7 +306,8 @@ static enum err_code refuse(struct planner *p)
                 const char *reason;
                 const char *msg;
         } refusals[] = {
-                { SQL_TRANSACTION, "TRANSACTIONS", "transactions are not there yet: every statement commits by itself" },
+                { SQL_TRANSACTION, "TRANSACTIONS",
+                  "transactions are not there yet: every statement commits by itself" },
                 { SQL_PRAGMA, "PRAGMA", "PRAGMA is not there yet" },
                 { SQL_ATTACH, "ATTACH", "ATTACH is refused: a keyspace is one database" },
                 { SQL_DETACH, "ATTACH", "DETACH is refused: a keyspace is one database" },
@@ -310,12 +322,14 @@ static enum err_code refuse(struct planner *p)
 
         for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
                 if (refusals[i].type == p->stmt->type) {
-                        err_set(p->reterr, ERR_UNIMPLEMENTED, refusals[i].reason, "%s", refusals[i].msg);
+                        err_set(p->reterr, ERR_UNIMPLEMENTED, refusals[i].reason, "%s",
+                                refusals[i].msg);
                         if (p->reterr)
                                 p->reterr->offset = (int)p->stmt->body->span.start;
                         return ERR_UNIMPLEMENTED;
                 }
-        return err_set(p->reterr, ERR_UNIMPLEMENTED, "STATEMENT", "this kind of statement is not there yet");
+        return err_set(p->reterr, ERR_UNIMPLEMENTED, "STATEMENT",
+                       "this kind of statement is not there yet");
 }
 
 static enum err_code choose(struct planner *p, const char *sql, size_t n_bytes)
@@ -365,14 +379,15 @@ static enum err_code check_tail(struct planner *p, const char *sql, size_t n_byt
         rc = sql_parse(p->scratch, sql + tail, n_bytes - tail, &next, NULL, NULL);
         if (!rc && next->type == SQL_EMPTY)
                 return ERR_OK;
-        err_set(p->reterr, ERR_INVALID, "SEVERAL_STATEMENTS", "one statement at a time: there is another behind the first");
+        err_set(p->reterr, ERR_INVALID, "SEVERAL_STATEMENTS",
+                "one statement at a time: there is another behind the first");
         if (p->reterr)
                 p->reterr->offset = (int)tail;
         return ERR_INVALID;
 }
 
-enum err_code plan_build(struct catalog *c, const char *sql, size_t n_bytes, size_t n_literals, struct plan **ret_plan,
-                         struct err *reterr)
+enum err_code plan_build(struct catalog *c, const char *sql, size_t n_bytes, size_t n_literals,
+                         struct plan **ret_plan, struct err *reterr)
 {
         cleanup_(arena_freep) struct arena *scratch = arena_new(MAX_SCRATCH_BYTES);
         cleanup_(plan_unrefp) struct plan *plan = plan_new(c);

@@ -40,8 +40,8 @@ struct plan_part {
         size_t n_columns;
 };
 
-/* How an element of the value vector behind the client's parameters and the extracted literals comes
- * about: a constant, a copy of an earlier element, or an expression. */
+/* How an element of the value vector behind the client's parameters and the extracted literals
+ * comes about: a constant, a copy of an earlier element, or an expression. */
 enum plan_slot_kind { SLOT_CONSTANT = 0, SLOT_COPY, SLOT_EXPRESSION };
 
 struct plan_slot {
@@ -75,7 +75,6 @@ struct plan_ddl {
 struct plan {
         enum plan_kind kind;
         bool read_only; /* as sqlite3_stmt_readonly */
-        bool explain;   /* kind PLAN_EXPLAIN: rows are made by gate/explain.h */
         uint64_t keyspace_id;
         uint64_t schema_version;
 
@@ -93,7 +92,8 @@ struct plan {
         /* The value vector: the client's parameters by SQLite's numbers, then the literals the
          * normaliser took out, then slots. */
         size_t n_params;
-        const char **param_names; /* n_params + n_literals; ":a", "?3", or "" for a plain ? (and gaps) */
+        const char *
+            *param_names; /* n_params + n_literals; ":a", "?3", or "" for a plain ? (and gaps) */
         size_t n_literals;
         struct plan_slot *slots;
         size_t n_slots;
@@ -103,19 +103,21 @@ struct plan {
         size_t n_insert_ids;
 
         struct plan_ddl *ddl;    /* PLAN_DDL */
-        struct plan *explained;  /* PLAN_EXPLAIN */
+        struct plan *explained;  /* PLAN_EXPLAIN: rows are made by gate/explain.h */
         bool analyze;            /* EXPLAIN ANALYZE */
-        size_t n_bytes;          /* memory it takes, for the cache */
         struct catalog *catalog; /* a reference */
-        /* What a success of this write does to the rowids of `table`. The default is always right. */
+        /* What a success of this write does to the rowids of `table`. The default is always right.
+         */
         enum plan_rowids {
                 ROWIDS_ANY = 0, /* anything */
                 ROWIDS_KEPT,    /* nothing: an UPDATE that assigns none */
-                ROWIDS_ADDED,   /* puts exactly those of insert_ids (indexes into the value vector) into it:
-                                   INSERT of VALUES without OR IGNORE, OR REPLACE, ON CONFLICT */
+                ROWIDS_ADDED,   /* puts exactly those of insert_ids (indexes into the value vector)
+                                   into it:   INSERT of VALUES without OR IGNORE, OR REPLACE, ON
+                                   CONFLICT */
                 ROWIDS_REMOVED, /* takes some away: DELETE */
         } rowids;
-        void *internal;
+        struct arena *arena; /* holds the plan itself and all it points to */
+        unsigned refs;
 };
 
 struct plan *plan_ref(struct plan *p);

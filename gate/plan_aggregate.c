@@ -1,13 +1,15 @@
-/* plan_aggregate.c - aggregates over several shards: each shard groups and sends partial results, the gate's SQLite groups
- * these again and computes the answer's columns, HAVING, ORDER BY and LIMIT from them. What needs the single rows (DISTINCT
- * inside an aggregate, GROUP_CONCAT, columns that are not grouped by) is left to gather. Loop thread. */
+/* plan_aggregate.c - aggregates over several shards: each shard groups and sends partial results,
+ * the gate's SQLite groups these again and computes the answer's columns, HAVING, ORDER BY and
+ * LIMIT from them. What needs the single rows (DISTINCT inside an aggregate, GROUP_CONCAT, columns
+ * that are not grouped by) is left to gather. Loop thread. */
 #include <string.h>
 
 #include "gate/plan_int.h"
 
 enum { MAX_AGGREGATES = 500 };
 
-/* The part's table has columns g0 … for the group's expressions and a0 … for the partial aggregates. */
+/* The part's table has columns g0 … for the group's expressions and a0 … for the partial
+ * aggregates. */
 struct aggregate {
         struct planner *p;
         const struct scope *scope;
@@ -156,7 +158,8 @@ static bool rewrite_all(struct aggregate *g)
                 if (!rewrite_expr(g, arm->results.items[i]->expr))
                         return false;
         for (uint32_t i = 0; i < g->q.order.n; i++)
-                if (is_constant_term(g->q.order.items[i]->expr) || !rewrite_expr(g, g->q.order.items[i]->expr))
+                if (is_constant_term(g->q.order.items[i]->expr) ||
+                    !rewrite_expr(g, g->q.order.items[i]->expr))
                         return false;
         return rewrite_expr(g, arm->having);
 }
@@ -166,7 +169,8 @@ static bool groups_fit(const struct aggregate *g)
         for (uint32_t i = 0; i < g->q.arm->group_by.n; i++) {
                 const struct sql_expr *e = g->q.arm->group_by.items[i];
 
-                if (!collates_binary(g, e) || (node_traits(e) & (TRAIT_VOLATILE | TRAIT_AGGREGATE)) || is_constant_term(e))
+                if (!collates_binary(g, e) ||
+                    (node_traits(e) & (TRAIT_VOLATILE | TRAIT_AGGREGATE)) || is_constant_term(e))
                         return false;
         }
         return true;
@@ -197,7 +201,8 @@ static enum err_code print_part(struct aggregate *g, struct plan_part *part)
         return rc;
 }
 
-/* The group's columns keep the affinity of their expressions, so that HAVING compares as it would have. */
+/* The group's columns keep the affinity of their expressions, so that HAVING compares as it would
+ * have. */
 static enum err_code print_load(struct aggregate *g, struct plan_part *part)
 {
         const struct sql_exprs *groups = &g->q.arm->group_by;
@@ -267,7 +272,8 @@ enum plan_try plan_aggregate(struct planner *p, const struct scope *s, const str
                 return tried;
         if (!groups_fit(&g) || !rewrite_all(&g) || g.partials.n + g.q.arm->group_by.n == 0)
                 return TRY_NEXT;
-        if (planner_add_part(p, &part) || print_part(&g, part) || print_load(&g, part) || print_finish(&g))
+        if (planner_add_part(p, &part) || print_part(&g, part) || print_load(&g, part) ||
+            print_finish(&g))
                 return TRY_ERROR;
         part->route = *route;
         p->plan->kind = route->kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER_AGGREGATE;

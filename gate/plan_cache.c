@@ -1,5 +1,5 @@
-/* plan_cache.c - see plan_cache.h. An entry is found by keyspace, schema version and text, so that a changed schema leaves the
- * old plans to be pushed out. Loop thread. */
+/* plan_cache.c - see plan_cache.h. An entry is found by keyspace, schema version and text, so that
+ * a changed schema leaves the old plans to be pushed out. Loop thread. */
 #include "gate/plan_cache.h"
 
 #include <string.h>
@@ -60,7 +60,8 @@ struct plan_cache *plan_cache_free(struct plan_cache *pc)
         return NULL;
 }
 
-static void make_key(struct plan_cache *pc, const struct catalog *c, const char *sql, size_t n_bytes)
+static void make_key(struct plan_cache *pc, const struct catalog *c, const char *sql,
+                     size_t n_bytes)
 {
         uint64_t ids[] = { catalog_id(c), catalog_schema_version(c) };
 
@@ -77,7 +78,8 @@ static struct plan *find_plan(struct plan_cache *pc, const struct catalog *c)
         HASH_FIND(hh, pc->by_key, pc->key.data, pc->key.n_bytes, e);
         if (!e)
                 return NULL;
-        /* Another shard map makes another catalog of the same version: the plan holds on to the one it was made with. */
+        /* Another shard map makes another catalog of the same version: the plan holds on to the one
+         * it was made with. */
         if (e->plan->catalog != c) {
                 drop_entry(pc, e);
                 return NULL;
@@ -87,7 +89,8 @@ static struct plan *find_plan(struct plan_cache *pc, const struct catalog *c)
         return plan_ref(e->plan);
 }
 
-static void keep_plan(struct plan_cache *pc, const struct catalog *c, const char *sql, size_t n_bytes, struct plan *plan)
+static void keep_plan(struct plan_cache *pc, const struct catalog *c, const char *sql,
+                      size_t n_bytes, struct plan *plan)
 {
         struct entry *e;
 
@@ -110,25 +113,28 @@ static void keep_plan(struct plan_cache *pc, const struct catalog *c, const char
 }
 
 /* The literals outlive the next normalisation: their bytes move to the arena. */
-static enum err_code take_literals(const struct sql_normalized *n, struct arena *arena, const struct value **ret_literals,
-                                   struct err *reterr)
+static enum err_code take_literals(const struct sql_normalized *n, struct arena *arena,
+                                   const struct value **ret_literals, struct err *reterr)
 {
         struct value *values = arena_memdup(arena, n->values, n->n_values * sizeof *values);
         uint8_t *bytes = arena_memdup(arena, n->bytes.data, n->bytes.n_bytes);
 
         if (!values || !bytes)
-                return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE", "the statement is too large");
+                return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
+                               "the statement is too large");
         for (uint32_t i = 0; i < n->n_values; i++)
-                if ((values[i].type == VALUE_TEXT || values[i].type == VALUE_BLOB) && values[i].n_bytes)
+                if ((values[i].type == VALUE_TEXT || values[i].type == VALUE_BLOB) &&
+                    values[i].n_bytes)
                         values[i].data = bytes + ((const uint8_t *)values[i].data - n->bytes.data);
         *ret_literals = values;
         return ERR_OK;
 }
 
-/* By the normalised text. ERR_NOT_FOUND without a message: planning it failed, the text as it was may do better or fail with
- * the right offset. */
-static enum err_code get_normalized(struct plan_cache *pc, struct catalog *c, struct arena *arena, struct plan **ret_plan,
-                                    const struct value **ret_literals, bool *ret_cached, struct err *reterr)
+/* By the normalised text. ERR_NOT_FOUND without a message: planning it failed, the text as it was
+ * may do better or fail with the right offset. */
+static enum err_code get_normalized(struct plan_cache *pc, struct catalog *c, struct arena *arena,
+                                    struct plan **ret_plan, const struct value **ret_literals,
+                                    bool *ret_cached, struct err *reterr)
 {
         const struct sql_normalized *n = &pc->normalized;
         const char *text = (const char *)n->text.data;
@@ -151,8 +157,10 @@ static enum err_code get_normalized(struct plan_cache *pc, struct catalog *c, st
         return ERR_OK;
 }
 
-enum err_code plan_cache_get(struct plan_cache *pc, struct catalog *c, const char *sql, size_t n_bytes, struct arena *arena,
-                             struct plan **ret_plan, const struct value **ret_literals, bool *ret_cached, struct err *reterr)
+enum err_code plan_cache_get(struct plan_cache *pc, struct catalog *c, const char *sql,
+                             size_t n_bytes, struct arena *arena, struct plan **ret_plan,
+                             const struct value **ret_literals, bool *ret_cached,
+                             struct err *reterr)
 {
         struct plan *plan;
         enum err_code rc;

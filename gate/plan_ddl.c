@@ -1,5 +1,6 @@
-/* plan_ddl.c - CREATE TABLE, DROP TABLE, CREATE INDEX, DROP INDEX: tried out on the shadow inside a savepoint, so that SQLite says
- * what is wrong and how it stores them; and by which columns a new table is sharded. Loop thread. */
+/* plan_ddl.c - CREATE TABLE, DROP TABLE, CREATE INDEX, DROP INDEX: tried out on the shadow inside a
+ * savepoint, so that SQLite says what is wrong and how it stores them; and by which columns a new
+ * table is sharded. Loop thread. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,7 +34,8 @@ static enum err_code begin_trial(struct planner *p)
 
 static void end_trial(struct planner *p)
 {
-        sqlite3_exec(catalog_shadow(p->catalog), "ROLLBACK TO trial; RELEASE trial", NULL, NULL, NULL);
+        sqlite3_exec(catalog_shadow(p->catalog), "ROLLBACK TO trial; RELEASE trial", NULL, NULL,
+                     NULL);
 }
 
 static enum err_code try_sql(struct planner *p, const char *sql)
@@ -42,7 +44,8 @@ static enum err_code try_sql(struct planner *p, const char *sql)
         sqlite3_stmt *stmt = NULL;
         enum err_code rc = ERR_OK;
 
-        if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK || sqlite3_step(stmt) != SQLITE_DONE)
+        if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK ||
+            sqlite3_step(stmt) != SQLITE_DONE)
                 rc = sqlite_err_set(p->reterr, db, sqlite3_extended_errcode(db));
         sqlite3_finalize(stmt);
         return rc;
@@ -54,9 +57,10 @@ static enum err_code read_stored(struct planner *p, const char *name, const char
         struct sqlite3 *db = catalog_shadow(p->catalog);
         cleanup_(finalizep) sqlite3_stmt *stmt = NULL;
 
-        if (sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE", -1, &stmt, NULL) !=
-                    SQLITE_OK ||
-            sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) != SQLITE_OK || sqlite3_step(stmt) != SQLITE_ROW)
+        if (sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE",
+                               -1, &stmt, NULL) != SQLITE_OK ||
+            sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) != SQLITE_OK ||
+            sqlite3_step(stmt) != SQLITE_ROW)
                 return err_set(p->reterr, ERR_INTERNAL, "BAD_SCHEMA", "%s was not stored", name);
         *ret_sql = arena_strdup(p->arena, (const char *)sqlite3_column_text(stmt, 0));
         return *ret_sql ? ERR_OK : planner_no_memory(p);
@@ -68,14 +72,17 @@ static enum err_code check_name(struct planner *p, const struct sql_table_name *
 {
         if (name->schema.text && !sql_name_is(&name->schema, "main"))
                 return sql_name_is(&name->schema, "temp")
-                               ? unimplemented(p, "TEMP", "TEMP tables are not there yet")
-                               : err_set(p->reterr, ERR_NOT_FOUND, "SQLITE_ERROR", "unknown database %s", name->schema.text);
+                           ? unimplemented(p, "TEMP", "TEMP tables are not there yet")
+                           : err_set(p->reterr, ERR_NOT_FOUND, "SQLITE_ERROR",
+                                     "unknown database %s", name->schema.text);
         if (strncasecmp(name->name.text, "_shoal_", 7) == 0)
-                return err_set(p->reterr, ERR_INVALID, "RESERVED_NAME", "names beginning with _shoal_ are reserved");
+                return err_set(p->reterr, ERR_INVALID, "RESERVED_NAME",
+                               "names beginning with _shoal_ are reserved");
         return ERR_OK;
 }
 
-static enum err_code quoted(struct planner *p, const char *before, const char *name, const char **ret_sql)
+static enum err_code quoted(struct planner *p, const char *before, const char *name,
+                            const char **ret_sql)
 {
         struct buf b = BUF_INIT(0);
         enum err_code rc;
@@ -99,21 +106,27 @@ static bool index_covers(struct sqlite3 *db, const char *index, const char *colu
 {
         cleanup_(finalizep) sqlite3_stmt *stmt = NULL;
 
-        return sqlite3_prepare_v2(db, "SELECT 1 FROM pragma_index_xinfo(?1) WHERE key AND name = ?2 COLLATE NOCASE", -1, &stmt,
-                                  NULL) == SQLITE_OK &&
+        return sqlite3_prepare_v2(
+                   db,
+                   "SELECT 1 FROM pragma_index_xinfo(?1) WHERE key AND name = ?2 COLLATE NOCASE",
+                   -1, &stmt, NULL) == SQLITE_OK &&
                sqlite3_bind_text(stmt, 1, index, -1, SQLITE_STATIC) == SQLITE_OK &&
-               sqlite3_bind_text(stmt, 2, column, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW;
+               sqlite3_bind_text(stmt, 2, column, -1, SQLITE_STATIC) == SQLITE_OK &&
+               sqlite3_step(stmt) == SQLITE_ROW;
 }
 
-/* Rows that a uniqueness constraint compares must lie on one shard: it has to contain the column. */
-static bool unique_constraints_cover(struct planner *p, const struct catalog_table *t, const char *column)
+/* Rows that a uniqueness constraint compares must lie on one shard: it has to contain the column.
+ */
+static bool unique_constraints_cover(struct planner *p, const struct catalog_table *t,
+                                     const char *column)
 {
         struct sqlite3 *db = catalog_shadow(p->catalog);
         cleanup_(finalizep) sqlite3_stmt *stmt = NULL;
 
         if (t->rowid_column >= 0 && strcasecmp(t->columns[t->rowid_column].name, column) != 0)
                 return false;
-        if (sqlite3_prepare_v2(db, "SELECT name FROM pragma_index_list(?1) WHERE \"unique\"", -1, &stmt, NULL) != SQLITE_OK ||
+        if (sqlite3_prepare_v2(db, "SELECT name FROM pragma_index_list(?1) WHERE \"unique\"", -1,
+                               &stmt, NULL) != SQLITE_OK ||
             sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC) != SQLITE_OK)
                 return false;
         while (sqlite3_step(stmt) == SQLITE_ROW)
@@ -126,13 +139,16 @@ static bool has_unique_index(struct planner *p, const struct catalog_table *t)
 {
         cleanup_(finalizep) sqlite3_stmt *stmt = NULL;
 
-        return sqlite3_prepare_v2(catalog_shadow(p->catalog), "SELECT 1 FROM pragma_index_list(?1) WHERE \"unique\"", -1, &stmt,
+        return sqlite3_prepare_v2(catalog_shadow(p->catalog),
+                                  "SELECT 1 FROM pragma_index_list(?1) WHERE \"unique\"", -1, &stmt,
                                   NULL) == SQLITE_OK &&
-               sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW;
+               sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC) == SQLITE_OK &&
+               sqlite3_step(stmt) == SQLITE_ROW;
 }
 
-/* The first column of the primary key; a later one, or without a primary key any, that every uniqueness constraint contains;
- * the rowid of a table without such constraints. NULL: there is none. */
+/* The first column of the primary key; a later one, or without a primary key any, that every
+ * uniqueness constraint contains; the rowid of a table without such constraints. NULL: there is
+ * none. */
 static const char *infer_column(struct planner *p, const struct catalog_table *t)
 {
         bool has_key = false;
@@ -155,7 +171,8 @@ static const char *infer_column(struct planner *p, const struct catalog_table *t
         return NULL;
 }
 
-static Shoal__V1__TableSharding *new_sharding(struct planner *p, const char *type, const char **columns, size_t n_columns)
+static Shoal__V1__TableSharding *new_sharding(struct planner *p, const char *type,
+                                              const char **columns, size_t n_columns)
 {
         Shoal__V1__TableSharding *s = arena_alloc(p->arena, sizeof *s);
         Shoal__V1__ColumnVindex *v = arena_alloc(p->arena, sizeof *v);
@@ -177,44 +194,54 @@ static Shoal__V1__TableSharding *new_sharding(struct planner *p, const char *typ
         return s;
 }
 
-static enum err_code no_global_unique(struct planner *p, const struct catalog_table *t, const char *column)
+static enum err_code no_global_unique(struct planner *p, const struct catalog_table *t,
+                                      const char *column)
 {
         if (column)
-                return err_set(p->reterr, ERR_UNIMPLEMENTED, "GLOBAL_UNIQUE",
-                               "table %s: a PRIMARY KEY or UNIQUE constraint without the sharding column %s needs a global unique "
-                               "index, which is not there yet; UNSHARDED keeps the table on one shard",
-                               t->name, column);
+                return err_set(
+                    p->reterr, ERR_UNIMPLEMENTED, "GLOBAL_UNIQUE",
+                    "table %s: a PRIMARY KEY or UNIQUE constraint without the sharding column %s "
+                    "needs a global unique "
+                    "index, which is not there yet; UNSHARDED keeps the table on one shard",
+                    t->name, column);
         return err_set(p->reterr, ERR_UNIMPLEMENTED, "GLOBAL_UNIQUE",
-                       "table %s: no column is in all of its PRIMARY KEY and UNIQUE constraints, so some need a global unique "
+                       "table %s: no column is in all of its PRIMARY KEY and UNIQUE constraints, "
+                       "so some need a global unique "
                        "index, which is not there yet; UNSHARDED keeps the table on one shard",
                        t->name);
 }
 
-static enum err_code shard_by_hash(struct planner *p, const struct catalog_table *t, const struct sql_names *names,
+static enum err_code shard_by_hash(struct planner *p, const struct catalog_table *t,
+                                   const struct sql_names *names,
                                    Shoal__V1__TableSharding **ret_sharding)
 {
         const char *columns[ROUTE_MAX_KEY_COLUMNS];
 
         if (names->n == 0 || names->n > ROUTE_MAX_KEY_COLUMNS)
-                return err_set(p->reterr, ERR_INVALID, "BAD_SHARDING", "a table is sharded by 1 to %d columns",
-                               ROUTE_MAX_KEY_COLUMNS);
+                return err_set(p->reterr, ERR_INVALID, "BAD_SHARDING",
+                               "a table is sharded by 1 to %d columns", ROUTE_MAX_KEY_COLUMNS);
         for (uint32_t i = 0; i < names->n; i++) {
                 int column = catalog_column_index(t, names->items[i].text);
 
-                if (column < 0 && !(t->rowid_name && strcasecmp(names->items[i].text, t->rowid_name) == 0))
-                        return err_set(p->reterr, ERR_INVALID, "BAD_SHARDING", "table %s has no column %s to be sharded by",
-                                       t->name, names->items[i].text);
+                if (column < 0 &&
+                    !(t->rowid_name && strcasecmp(names->items[i].text, t->rowid_name) == 0))
+                        return err_set(p->reterr, ERR_INVALID, "BAD_SHARDING",
+                                       "table %s has no column %s to be sharded by", t->name,
+                                       names->items[i].text);
                 if (column >= 0 && t->columns[column].generated)
-                        return unimplemented(p, "BAD_SHARDING", "sharding by a generated column is not there yet");
+                        return unimplemented(p, "BAD_SHARDING",
+                                             "sharding by a generated column is not there yet");
                 columns[i] = column < 0 ? t->rowid_name : t->columns[column].name;
-                if (column < 0 ? has_unique_index(p, t) : !unique_constraints_cover(p, t, columns[i]))
+                if (column < 0 ? has_unique_index(p, t)
+                               : !unique_constraints_cover(p, t, columns[i]))
                         return no_global_unique(p, t, columns[i]);
         }
         *ret_sharding = new_sharding(p, "sharded", columns, names->n);
         return *ret_sharding ? ERR_OK : planner_no_memory(p);
 }
 
-static enum err_code infer_sharding(struct planner *p, const struct catalog_table *t, Shoal__V1__TableSharding **ret_sharding)
+static enum err_code infer_sharding(struct planner *p, const struct catalog_table *t,
+                                    Shoal__V1__TableSharding **ret_sharding)
 {
         const char *column = infer_column(p, t);
 
@@ -234,7 +261,8 @@ static enum err_code choose_sharding(struct planner *p, const struct catalog_tab
                 if (options->items[i]->type < SQL_OPTION_SHARD_BY_HASH)
                         continue;
                 if (said)
-                        return err_set(p->reterr, ERR_INVALID, "BAD_SHARDING", "table %s: how to shard it is said twice", t->name);
+                        return err_set(p->reterr, ERR_INVALID, "BAD_SHARDING",
+                                       "table %s: how to shard it is said twice", t->name);
                 said = options->items[i];
         }
         if (!said)
@@ -246,7 +274,9 @@ static enum err_code choose_sharding(struct planner *p, const struct catalog_tab
                 *ret_sharding = new_sharding(p, "unsharded", NULL, 0);
                 return *ret_sharding ? ERR_OK : planner_no_memory(p);
         case SQL_OPTION_REFERENCE:
-                return unimplemented(p, "REFERENCE_TABLES", "reference tables are not there yet: their writes span all shards");
+                return unimplemented(
+                    p, "REFERENCE_TABLES",
+                    "reference tables are not there yet: their writes span all shards");
         default:
                 return unimplemented(p, "VINDEX", "only SHARD BY HASH is there yet");
         }
@@ -254,7 +284,8 @@ static enum err_code choose_sharding(struct planner *p, const struct catalog_tab
 
 /* ---- CREATE TABLE */
 
-static enum err_code keep_table(struct planner *p, const struct catalog_table *t, const char *stored)
+static enum err_code keep_table(struct planner *p, const struct catalog_table *t,
+                                const char *stored)
 {
         struct plan_ddl *ddl = p->plan->ddl;
         Shoal__V1__Table *put = arena_alloc(p->arena, sizeof *put);
@@ -269,7 +300,8 @@ static enum err_code keep_table(struct planner *p, const struct catalog_table *t
         if (rc)
                 return rc;
         ddl->put_table = put;
-        return put->name ? quoted(p, "DROP TABLE IF EXISTS ", put->name, &ddl->undo_sql) : planner_no_memory(p);
+        return put->name ? quoted(p, "DROP TABLE IF EXISTS ", put->name, &ddl->undo_sql)
+                         : planner_no_memory(p);
 }
 
 static enum err_code try_table(struct planner *p, const char *name)
@@ -301,7 +333,8 @@ static enum err_code plan_create_table(struct planner *p)
         if (ct->if_not_exists && (catalog_find_table(p->catalog, ct->table->name.text)))
                 return do_nothing(p);
         if (ct->select)
-                return unimplemented(p, "CREATE_TABLE_AS", "CREATE TABLE … AS is not there yet: transactions come first");
+                return unimplemented(p, "CREATE_TABLE_AS",
+                                     "CREATE TABLE … AS is not there yet: transactions come first");
         ddl->verb = DDL_CREATE_TABLE;
         ddl->name = arena_strdup(p->arena, ct->table->name.text);
         sql_print_create_table(&b, p->stmt);
@@ -319,7 +352,8 @@ static enum err_code plan_create_table(struct planner *p)
 /* ---- CREATE INDEX */
 
 /* Equal keys must lie on one shard, by the index' own idea of equal. */
-static enum err_code check_unique_index(struct planner *p, const struct catalog_table *t, const char *index)
+static enum err_code check_unique_index(struct planner *p, const struct catalog_table *t,
+                                        const char *index)
 {
         struct sqlite3 *db = catalog_shadow(p->catalog);
         struct catalog_table after;
@@ -331,13 +365,15 @@ static enum err_code check_unique_index(struct planner *p, const struct catalog_
                 int column = t->shard_columns[i];
 
                 if (column < 0 || !index_covers(db, index, t->columns[column].name))
-                        return no_global_unique(p, t, column < 0 ? t->rowid_name : t->columns[column].name);
+                        return no_global_unique(
+                            p, t, column < 0 ? t->rowid_name : t->columns[column].name);
         }
         rc = catalog_read_table(p->scratch, db, t->name, &after, p->reterr);
         for (size_t i = 0; !rc && i < t->n_shard_columns; i++)
                 if (after.columns[t->shard_columns[i]].fold != t->columns[t->shard_columns[i]].fold)
                         rc = unimplemented(p, "GLOBAL_UNIQUE",
-                                           "a UNIQUE index whose collation is coarser than the sharding column's is not there yet");
+                                           "a UNIQUE index whose collation is coarser than the "
+                                           "sharding column's is not there yet");
         return rc;
 }
 
@@ -350,7 +386,8 @@ static enum err_code try_index(struct planner *p, const struct catalog_table *t,
         enum err_code rc = try_sql(p, ddl->sql);
 
         if (!rc && !t)
-                rc = err_set(p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES", "an index on %s is refused", ci->table.text);
+                rc = err_set(p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES",
+                             "an index on %s is refused", ci->table.text);
         if (!rc && ci->is_unique)
                 rc = check_unique_index(p, t, name);
         if (!rc)
@@ -421,7 +458,8 @@ static enum err_code plan_drop(struct planner *p)
                 if (d->if_exists && !o && !(t && d->object == SQL_OBJECT_VIEW))
                         return do_nothing(p);
                 return unimplemented(p, d->object == SQL_OBJECT_VIEW ? "VIEWS" : "TRIGGERS",
-                                     d->object == SQL_OBJECT_VIEW ? "views are not there yet" : "triggers are not there yet");
+                                     d->object == SQL_OBJECT_VIEW ? "views are not there yet"
+                                                                  : "triggers are not there yet");
         }
         if (d->if_exists && (d->object == SQL_OBJECT_TABLE ? !t : !o))
                 return do_nothing(p);
@@ -436,7 +474,8 @@ static enum err_code plan_drop(struct planner *p)
                 return quoted(p, "DROP TABLE IF EXISTS ", t->name, &ddl->sql);
         }
         if (d->object == SQL_OBJECT_TABLE || !o)
-                return err_set(p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES", "dropping %s is refused", name);
+                return err_set(p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES",
+                               "dropping %s is refused", name);
         ddl->verb = DDL_DROP_INDEX;
         ddl->name = ddl->drop_object = arena_strdup(p->arena, o->name);
         ddl->table = arena_strdup(p->arena, o->table);

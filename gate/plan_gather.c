@@ -1,6 +1,6 @@
-/* plan_gather.c - any other query: the rows that can matter of every table it names, with the columns it names and their
- * rowids, are loaded into tables of the same names, affinities and collations at the gate, where the query itself runs.
- * Loop thread. */
+/* plan_gather.c - any other query: the rows that can matter of every table it names, with the
+ * columns it names and their rowids, are loaded into tables of the same names, affinities and
+ * collations at the gate, where the query itself runs. Loop thread. */
 #include <string.h>
 #include <strings.h>
 
@@ -35,10 +35,11 @@ static enum sql_walk note_names(struct sql_node *node, void *ctx)
 }
 
 /* By name alone: a column of another table with that name costs a few bytes. */
-static enum err_code find_needed(struct planner *p, const struct table_uses *uses, const struct catalog_table *t,
-                                 bool **ret_columns)
+static enum err_code find_needed(struct planner *p, const struct table_uses *uses,
+                                 const struct catalog_table *t, bool **ret_columns)
 {
-        struct needed n = { .table = t, .columns = arena_calloc(p->scratch, t->n_columns + 1, sizeof(bool)) };
+        struct needed n = { .table = t,
+                            .columns = arena_calloc(p->scratch, t->n_columns + 1, sizeof(bool)) };
 
         if (!n.columns)
                 return planner_no_memory(p);
@@ -63,7 +64,8 @@ struct pushing {
         bool other; /* a name was found that is, or may be, somebody else's */
 };
 
-static bool source_may_have(const struct planner *p, const struct sql_source *source, const char *column)
+static bool source_may_have(const struct planner *p, const struct sql_source *source,
+                            const char *column)
 {
         const struct catalog_table *t;
 
@@ -87,7 +89,8 @@ static enum sql_walk check_name(struct sql_node *node, void *ctx)
         w->other = column == COLUMN_NONE;
         for (uint32_t i = 0; !e->table.text && !w->other && i < w->arm->from.n; i++)
                 if (w->arm->from.items[i] != w->source)
-                        w->other = column == COLUMN_ROWID || source_may_have(w->p, w->arm->from.items[i], e->column.text);
+                        w->other = column == COLUMN_ROWID ||
+                                   source_may_have(w->p, w->arm->from.items[i], e->column.text);
         return w->other ? SQL_WALK_STOP : SQL_WALK_ON;
 }
 
@@ -102,13 +105,15 @@ static bool can_push(struct pushing *w, struct sql_expr *e)
 }
 
 /* Two sources of one name: a qualified column could be either's. */
-static bool is_name_unique(const struct sql_arm *arm, const struct sql_source *source, const char *name)
+static bool is_name_unique(const struct sql_arm *arm, const struct sql_source *source,
+                           const char *name)
 {
         for (uint32_t i = 0; i < arm->from.n; i++) {
                 const struct sql_source *other = arm->from.items[i];
-                const char *called = other->alias.text                          ? other->alias.text
-                                     : other->table && other->table->name.text ? other->table->name.text
-                                                                                : "";
+                const char *called = other->alias.text ? other->alias.text
+                                     : other->table && other->table->name.text
+                                         ? other->table->name.text
+                                         : "";
 
                 if (other != source && strcasecmp(called, name) == 0)
                         return false;
@@ -116,19 +121,21 @@ static bool is_name_unique(const struct sql_arm *arm, const struct sql_source *s
         return true;
 }
 
-/* Rows of the source that WHERE drops are in no row of the join: not so on the far side of an outer join. */
+/* Rows of the source that WHERE drops are in no row of the join: not so on the far side of an outer
+ * join. */
 static bool where_filters(const struct sql_arm *arm, const struct sql_source *source)
 {
         if (source->join & (SQL_JOIN_LEFT | SQL_JOIN_RIGHT))
                 return false;
         for (uint32_t i = 0; i < arm->from.n; i++)
-                if ((arm->from.items[i]->join & SQL_JOIN_RIGHT) || arm->from.items[i]->type == SQL_SOURCE_JOIN)
+                if ((arm->from.items[i]->join & SQL_JOIN_RIGHT) ||
+                    arm->from.items[i]->type == SQL_SOURCE_JOIN)
                         return false;
         return true;
 }
 
-static enum err_code find_pushed(struct planner *p, const struct table_use *use, struct sql_exprs *ret_list,
-                                 struct scope *ret_scope)
+static enum err_code find_pushed(struct planner *p, const struct table_use *use,
+                                 struct sql_exprs *ret_list, struct scope *ret_scope)
 {
         struct pushing w = { .p = p, .arm = use->arm, .source = use->source };
         struct sql_exprs all = { 0 };
@@ -158,7 +165,8 @@ static void add_name(struct buf *b, const char *name)
 }
 
 static enum err_code print_part(struct planner *p, const struct table_use *use, const bool *columns,
-                                const struct scope *scope, const struct sql_exprs *pushed, struct plan_part *part)
+                                const struct scope *scope, const struct sql_exprs *pushed,
+                                struct plan_part *part)
 {
         const struct catalog_table *t = use->table;
         struct buf b = BUF_INIT(0);
@@ -195,9 +203,11 @@ static enum err_code print_part(struct planner *p, const struct table_use *use, 
         return rc;
 }
 
-/* The table at the gate: all columns by name and order, so that * and positions mean the same; those that were not fetched
- * stay NULL. Constraints and indexes are left behind: the rows have passed them. */
-static enum err_code print_load(struct planner *p, const struct catalog_table *t, const bool *columns, struct plan_part *part)
+/* The table at the gate: all columns by name and order, so that * and positions mean the same;
+ * those that were not fetched stay NULL. Constraints and indexes are left behind: the rows have
+ * passed them. */
+static enum err_code print_load(struct planner *p, const struct catalog_table *t,
+                                const bool *columns, struct plan_part *part)
 {
         struct buf ddl = BUF_INIT(0), load = BUF_INIT(0);
         size_t n = 0;
@@ -242,7 +252,8 @@ static enum err_code print_load(struct planner *p, const struct catalog_table *t
         return rc;
 }
 
-static enum err_code add_table(struct planner *p, const struct table_uses *uses, const struct table_use *use)
+static enum err_code add_table(struct planner *p, const struct table_uses *uses,
+                               const struct table_use *use)
 {
         struct sql_exprs pushed;
         struct plan_part *part;

@@ -1,5 +1,6 @@
-/* plan_insert.c - INSERT … VALUES: the values of the sharding columns say where each row goes, and rowids that SQLite would make
- * up are given out by the gate, since they must be unique over all shards. Loop thread. */
+/* plan_insert.c - INSERT … VALUES: the values of the sharding columns say where each row goes, and
+ * rowids that SQLite would make up are given out by the gate, since they must be unique over all
+ * shards. Loop thread. */
 #include <string.h>
 
 #include "gate/plan_int.h"
@@ -33,17 +34,20 @@ static enum err_code read_columns(struct insert *in)
         if (!in->column_at)
                 return planner_no_memory(in->p);
         for (uint32_t i = 0; i < n; i++) {
-                struct sql_expr e = { .kind = SQL_EXPR_COLUMN, .column = in->stmt->columns.items[i] };
+                struct sql_expr e = { .kind = SQL_EXPR_COLUMN,
+                                      .column = in->stmt->columns.items[i] };
 
                 in->column_at[in->n_columns++] = scope_find_column(&s, &e);
         }
         for (size_t i = 0; in->all_columns && i < t->n_columns; i++)
                 if (!t->columns[i].generated && !t->columns[i].hidden)
-                        in->column_at[in->n_columns++] = (int)i == t->rowid_column ? COLUMN_ROWID : (int)i;
+                        in->column_at[in->n_columns++] =
+                            (int)i == t->rowid_column ? COLUMN_ROWID : (int)i;
         return ERR_OK;
 }
 
-/* Position of the table's column among the statement's; -1: it is not given. The first of doubles counts for SQLite. */
+/* Position of the table's column among the statement's; -1: it is not given. The first of doubles
+ * counts for SQLite. */
 static int position_of(const struct insert *in, int column)
 {
         for (uint32_t i = 0; i < in->n_columns; i++)
@@ -81,7 +85,8 @@ static struct sql_expr *make_variable(struct insert *in, int slot)
         return e;
 }
 
-/* The slot that has the value of a sharding column in one row. What the gate computes once must not be computed again. */
+/* The slot that has the value of a sharding column in one row. What the gate computes once must not
+ * be computed again. */
 static enum err_code key_slot(struct insert *in, struct sql_row *row, int column, int *ret_slot)
 {
         int at = position_of(in, column);
@@ -92,8 +97,9 @@ static enum err_code key_slot(struct insert *in, struct sql_row *row, int column
                 return default_slot(in, column, ret_slot);
         e = &row->values.items[at];
         if (!is_computable(*e))
-                return unimplemented(in, "WRITE_READS_SHARDS",
-                                     "the value of a sharding column must not need a query: not there yet");
+                return unimplemented(
+                    in, "WRITE_READS_SHARDS",
+                    "the value of a sharding column must not need a query: not there yet");
         rc = planner_value_slot(in->p, *e, ret_slot);
         if (rc)
                 return rc;
@@ -103,7 +109,8 @@ static enum err_code key_slot(struct insert *in, struct sql_row *row, int column
 
 /* ---- rowids */
 
-/* The row's rowid as a slot of its own: what the statement gives, or NULL, which becomes a new one. */
+/* The row's rowid as a slot of its own: what the statement gives, or NULL, which becomes a new one.
+ */
 static enum err_code rowid_slot(struct insert *in, struct sql_row *row, int at, int *ret_slot)
 {
         struct plan_slot slot = { .kind = SLOT_CONSTANT, .constant = value_null(), .rowid = true };
@@ -113,7 +120,8 @@ static enum err_code rowid_slot(struct insert *in, struct sql_row *row, int at, 
         if (at >= 0) {
                 e = row->values.items[at];
                 if (!is_computable(e))
-                        return unimplemented(in, "WRITE_READS_SHARDS", "a rowid must not need a query: not there yet");
+                        return unimplemented(in, "WRITE_READS_SHARDS",
+                                             "a rowid must not need a query: not there yet");
                 slot.kind = SLOT_COPY;
                 rc = planner_value_slot(in->p, e, &slot.from);
                 if (rc)
@@ -144,12 +152,14 @@ static enum err_code name_rowid(struct insert *in)
                 if (!sql_names_add(in->p->scratch, &in->stmt->columns, &column))
                         return planner_no_memory(in->p);
         }
-        return sql_names_add(in->p->scratch, &in->stmt->columns, &name) ? ERR_OK : planner_no_memory(in->p);
+        return sql_names_add(in->p->scratch, &in->stmt->columns, &name) ? ERR_OK
+                                                                        : planner_no_memory(in->p);
 }
 
 static bool sharded_by_rowid(const struct catalog_table *t)
 {
-        return t->n_shard_columns == 1 && (t->shard_columns[0] < 0 || t->shard_columns[0] == t->rowid_column);
+        return t->n_shard_columns == 1 &&
+               (t->shard_columns[0] < 0 || t->shard_columns[0] == t->rowid_column);
 }
 
 static enum err_code give_rowids(struct insert *in)
@@ -161,10 +171,13 @@ static enum err_code give_rowids(struct insert *in)
         if (in->table->without_rowid)
                 return ERR_OK;
         if (!in->table->rowid_name)
-                return unimplemented(in, "HIDDEN_ROWID", "the table's columns hide its rowid, which must be given: not there yet");
+                return unimplemented(
+                    in, "HIDDEN_ROWID",
+                    "the table's columns hide its rowid, which must be given: not there yet");
         if (at >= 0 && !sharded_by_rowid(in->table))
                 return unimplemented(in, "GLOBAL_UNIQUE",
-                                     "a rowid that is not the sharding column cannot be given: it must be unique over all shards, "
+                                     "a rowid that is not the sharding column cannot be given: it "
+                                     "must be unique over all shards, "
                                      "which is not there yet");
         if (at < 0)
                 rc = name_rowid(in);
@@ -182,7 +195,9 @@ static enum err_code give_rowids(struct insert *in)
 static enum err_code route_rows(struct insert *in, struct route *ret_route)
 {
         const struct catalog_table *t = in->table;
-        struct route r = { .kind = ROUTE_KEYS, .table = t, .n_keys = in->n_rows, .null_matches = true };
+        struct route r = {
+                .kind = ROUTE_KEYS, .table = t, .n_keys = in->n_rows, .null_matches = true
+        };
         bool by_rowid = sharded_by_rowid(t);
         enum err_code rc;
 
@@ -239,9 +254,12 @@ static enum err_code check_statement(struct insert *in, const struct table_uses 
                 return write_reads_shards(in->p);
         if (stmt->select && !is_values(stmt->select))
                 return unimplemented(in, "WRITE_SPANS_SHARDS",
-                                     "INSERT … SELECT into a sharded table is not there yet: transactions come first");
+                                     "INSERT … SELECT into a sharded table is not there yet: "
+                                     "transactions come first");
         if (!stmt->select && in->table->without_rowid)
-                return unimplemented(in, "DEFAULT_VALUES", "DEFAULT VALUES into a sharded table WITHOUT ROWID is not there yet");
+                return unimplemented(
+                    in, "DEFAULT_VALUES",
+                    "DEFAULT VALUES into a sharded table WITHOUT ROWID is not there yet");
         for (uint32_t i = 0; i < stmt->upserts.n; i++) {
                 rc = check_sets(in->p, in->table, &stmt->upserts.items[i]->sets);
                 if (rc)
@@ -269,7 +287,11 @@ static enum err_code plan_spread(struct planner *p, const struct table_uses *use
                 rc = route_rows(&in, &route);
         if (rc)
                 return rc;
-        return planner_pass_through(p, in.n_rows == 1 ? PLAN_SINGLE_SHARD : PLAN_MULTI_SHARD, &route);
+        if (!in.stmt->is_replace && in.stmt->upserts.n == 0 &&
+            (in.stmt->conflict == SQL_CONFLICT_NONE || in.stmt->conflict == SQL_CONFLICT_ABORT))
+                p->plan->rowids = ROWIDS_ADDED;
+        return planner_pass_through(p, in.n_rows == 1 ? PLAN_SINGLE_SHARD : PLAN_MULTI_SHARD,
+                                    &route);
 }
 
 enum err_code plan_insert(struct planner *p)
@@ -281,7 +303,8 @@ enum err_code plan_insert(struct planner *p)
 
         p->plan->table = catalog_find_table(p->catalog, name->name.text);
         if (!p->plan->table)
-                return err_set(p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES", "writing to %s is refused", name->name.text);
+                return err_set(p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES",
+                               "writing to %s is refused", name->name.text);
         rc = find_tables(p, p->stmt, &uses);
         if (rc)
                 return rc;
@@ -289,6 +312,7 @@ enum err_code plan_insert(struct planner *p)
                 return plan_spread(p, &uses);
         if (uses_sharded(p, &uses))
                 return write_reads_shards(p);
-        return planner_pass_through(p, p->plan->table->sharding == SHARDING_UNSHARDED ? PLAN_UNSHARDED : PLAN_SINGLE_SHARD,
-                                    &home);
+        return planner_pass_through(
+            p, p->plan->table->sharding == SHARDING_UNSHARDED ? PLAN_UNSHARDED : PLAN_SINGLE_SHARD,
+            &home);
 }

@@ -1,4 +1,5 @@
-/* plan_int.h - what the files of the planner share. A planner lives for one plan_build(); loop thread. */
+/* plan_int.h - what the files of the planner share. A planner lives for one plan_build(); loop
+ * thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -33,7 +34,8 @@ struct scope {
 
 enum { COLUMN_ROWID = -1, COLUMN_NONE = -2 };
 
-/* Index of the column of the scope's table that the name stands for; COLUMN_ROWID; COLUMN_NONE: not one of it. */
+/* Index of the column of the scope's table that the name stands for; COLUMN_ROWID; COLUMN_NONE: not
+ * one of it. */
 int scope_find_column(const struct scope *s, const struct sql_expr *e);
 /* As an expression; a new node. NULL: out of memory. */
 struct sql_expr *scope_make_column(struct planner *p, const struct catalog_table *t, int column);
@@ -47,8 +49,8 @@ enum trait {
         TRAIT_SUBQUERY = 1 << 0,
         TRAIT_AGGREGATE = 1 << 1,
         TRAIT_WINDOW = 1 << 2,
-        TRAIT_VOLATILE = 1 << 3,   /* random() and its kin: another value each time */
-        TRAIT_COLUMN = 1 << 4,     /* a name that is not TRUE or FALSE */
+        TRAIT_VOLATILE = 1 << 3, /* random() and its kin: another value each time */
+        TRAIT_COLUMN = 1 << 4,   /* a name that is not TRUE or FALSE */
 };
 unsigned node_traits(const void *node); /* of everything below too; NULL has none */
 bool call_is_aggregate(const struct sql_expr *call);
@@ -57,31 +59,35 @@ bool call_is_aggregate(const struct sql_expr *call);
 struct table_use {
         const struct catalog_table *table;
         unsigned n_uses;
-        const struct sql_source *source; /* the only one, if n_uses is 1 and it is in a FROM clause; else NULL */
-        const struct sql_arm *arm;       /* where that is */
+        const struct sql_source
+            *source; /* the only one, if n_uses is 1 and it is in a FROM clause; else NULL */
+        const struct sql_arm *arm; /* where that is */
 };
 struct table_uses {
         struct table_use *items;
         size_t n;
         size_t n_allocated;
-        bool has_star;    /* * or t.*, or NATURAL: any column may be needed */
+        bool has_star; /* * or t.*, or NATURAL: any column may be needed */
         bool has_cte;
 };
 /* ERR_UNIMPLEMENTED: tables that are SQLite's own. */
 enum err_code find_tables(struct planner *p, const void *node, struct table_uses *ret_uses);
 bool uses_sharded(const struct planner *p, const struct table_uses *u);
-bool is_spread(const struct planner *p, const struct catalog_table *t); /* its rows lie on several shards */
+bool is_spread(const struct planner *p,
+               const struct catalog_table *t); /* its rows lie on several shards */
 
 /* ---- slots (plan.c) */
 
 /* Adds an element to the value vector; *ret_index counts from 0. */
 enum err_code planner_add_slot(struct planner *p, const struct plan_slot *slot, int *ret_index);
-/* Index of the element that has the value of e, a literal, variable or expression without columns and subqueries; new if need be. */
+/* Index of the element that has the value of e, a literal, variable or expression without columns
+ * and subqueries; new if need be. */
 enum err_code planner_value_slot(struct planner *p, const struct sql_expr *e, int *ret_index);
 
 /* ---- text (plan.c) */
 
-/* The node's SQL for shards or the finish, in the plan's arena: variables as ?N, Shoal's words left out. */
+/* The node's SQL for shards or the finish, in the plan's arena: variables as ?N, Shoal's words left
+ * out. */
 enum err_code planner_print(struct planner *p, const void *node, const char **ret_sql);
 enum err_code planner_print_to(struct planner *p, const void *node, struct buf *b);
 /* The buf's text, moved to the plan's arena. ERR_EXHAUSTED. */
@@ -91,13 +97,15 @@ enum err_code planner_keep(struct planner *p, struct buf *b, const char **ret_sq
 
 enum err_code planner_add_part(struct planner *p, struct plan_part **ret_part);
 /* The whole statement, unchanged, on the shards of the route. */
-enum err_code planner_pass_through(struct planner *p, enum plan_kind kind, const struct route *route);
+enum err_code planner_pass_through(struct planner *p, enum plan_kind kind,
+                                   const struct route *route);
 
 /* ---- keys (plan_keys.c) */
 
-/* The route that the conjuncts leave: by the sharding columns they pin, or all shards. *ret_pins_row: they pin the whole primary
- * key or the rowid too, so that few rows can match. */
-enum err_code find_route(struct planner *p, const struct scope *s, struct sql_expr *const *conjuncts, size_t n_conjuncts,
+/* The route that the conjuncts leave: by the sharding columns they pin, or all shards.
+ * *ret_pins_row: they pin the whole primary key or the rowid too, so that few rows can match. */
+enum err_code find_route(struct planner *p, const struct scope *s,
+                         struct sql_expr *const *conjuncts, size_t n_conjuncts,
                          struct route *ret_route, bool *ret_pins_row);
 /* Splits at the top-level ANDs; appends. */
 bool add_conjuncts(struct planner *p, struct sql_expr *where, struct sql_exprs *list);
@@ -112,23 +120,28 @@ enum err_code plan_insert(struct planner *p);
 enum err_code plan_update(struct planner *p);
 enum err_code plan_delete(struct planner *p);
 /* A write's SET must not move rows between shards. */
-enum err_code check_sets(struct planner *p, const struct catalog_table *t, const struct sql_sets *sets);
+enum err_code check_sets(struct planner *p, const struct catalog_table *t,
+                         const struct sql_sets *sets);
 enum err_code write_reads_shards(struct planner *p); /* the refusal */
 enum err_code plan_ddl(struct planner *p);
 enum err_code plan_explain(struct planner *p);
 
-/* ---- the simple SELECT that plan_ordered and plan_aggregate start from (plan_simple.c): one arm, one table */
+/* ---- the simple SELECT that plan_ordered and plan_aggregate start from (plan_simple.c): one arm,
+ * one table */
 
 struct simple {
-        struct sql_arm *arm; /* a copy: stars expanded, columns unqualified, aliases replaced, positions of ORDER BY and GROUP BY resolved */
+        struct sql_arm *arm; /* a copy: stars expanded, columns unqualified, aliases replaced,
+                                positions of ORDER BY and GROUP BY resolved */
         struct sql_order_terms order;
-        int *order_result; /* per term of order: the result column it stands for; -1: another expression */
+        int *order_result; /* per term of order: the result column it stands for; -1: another
+                              expression */
         struct sql_expr *limit, *offset;
         struct sql_source *source;
 };
 /* TRY_NEXT: it is not that simple. */
 enum plan_try simplify(struct planner *p, const struct scope *s, struct simple *ret_simple);
-/* Appends " LIMIT …" that gives a shard's rows enough for LIMIT and OFFSET at the gate; nothing without LIMIT. */
+/* Appends " LIMIT …" that gives a shard's rows enough for LIMIT and OFFSET at the gate; nothing
+ * without LIMIT. */
 enum err_code add_shard_limit(struct planner *p, const struct simple *q, struct buf *b);
 /* Appends " LIMIT … OFFSET …" as it was. */
 enum err_code add_limit(struct planner *p, const struct simple *q, struct buf *b);

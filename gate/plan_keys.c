@@ -1,5 +1,6 @@
-/* plan_keys.c - which rows a predicate can be true of, as far as the sharding columns tell. Only comparisons that use the
- * column's own affinity and collation count: with a literal, a variable or a constant expression that has neither. Loop thread. */
+/* plan_keys.c - which rows a predicate can be true of, as far as the sharding columns tell. Only
+ * comparisons that use the column's own affinity and collation count: with a literal, a variable or
+ * a constant expression that has neither. Loop thread. */
 #include <string.h>
 
 #include "gate/plan_int.h"
@@ -23,7 +24,8 @@ bool add_conjuncts(struct planner *p, struct sql_expr *where, struct sql_exprs *
         return sql_list_add(p->scratch, list, where);
 }
 
-/* No affinity, no collation, no row to depend on: SQLite converts it as the column on the other side wants. */
+/* No affinity, no collation, no row to depend on: SQLite converts it as the column on the other
+ * side wants. */
 static bool is_plain_value(const struct sql_expr *e)
 {
         switch (e->kind) {
@@ -67,7 +69,9 @@ static enum err_code add_pin(struct planner *p, struct pins *pins, const struct 
 
 static enum err_code pin_list(struct planner *p, const struct sql_exprs *values, struct pins *pins)
 {
-        struct pins all = { .slots = arena_alloc(p->scratch, (values->n ? values->n : 1) * sizeof(int)), .pinned = true };
+        struct pins all = { .slots =
+                                arena_alloc(p->scratch, (values->n ? values->n : 1) * sizeof(int)),
+                            .pinned = true };
 
         if (!all.slots)
                 return planner_no_memory(p);
@@ -90,9 +94,10 @@ static bool is_plain_list(const struct sql_exprs *values)
         return values->n <= MAX_KEYS;
 }
 
-/* Values that the column must have one of for e to be true. pins->pinned stays false if e does not say. */
-static enum err_code find_pins(struct planner *p, const struct scope *s, const struct sql_expr *e, int column,
-                               struct pins *pins)
+/* Values that the column must have one of for e to be true. pins->pinned stays false if e does not
+ * say. */
+static enum err_code find_pins(struct planner *p, const struct scope *s, const struct sql_expr *e,
+                               int column, struct pins *pins)
 {
         struct pins left = { 0 }, right = { 0 };
         enum err_code rc;
@@ -133,8 +138,9 @@ static enum err_code find_pins(struct planner *p, const struct scope *s, const s
 }
 
 /* The conjunct that leaves the fewest values. */
-static enum err_code pin_column(struct planner *p, const struct scope *s, struct sql_expr *const *conjuncts, size_t n,
-                                int column, struct pins *ret_pins)
+static enum err_code pin_column(struct planner *p, const struct scope *s,
+                                struct sql_expr *const *conjuncts, size_t n, int column,
+                                struct pins *ret_pins)
 {
         struct pins best = { 0 };
 
@@ -151,8 +157,8 @@ static enum err_code pin_column(struct planner *p, const struct scope *s, struct
         return ERR_OK;
 }
 
-static enum err_code pins_row(struct planner *p, const struct scope *s, struct sql_expr *const *conjuncts, size_t n,
-                              bool *ret_pins_row)
+static enum err_code pins_row(struct planner *p, const struct scope *s,
+                              struct sql_expr *const *conjuncts, size_t n, bool *ret_pins_row)
 {
         const struct catalog_table *t = s->table;
         struct pins pins;
@@ -180,7 +186,8 @@ static enum err_code pins_row(struct planner *p, const struct scope *s, struct s
 }
 
 /* Every combination of the columns' values. */
-static enum err_code multiply(struct planner *p, const struct pins *pins, size_t width, size_t n_keys, struct route *r)
+static enum err_code multiply(struct planner *p, const struct pins *pins, size_t width,
+                              size_t n_keys, struct route *r)
 {
         r->slots = arena_alloc(p->arena, (n_keys * width + 1) * sizeof *r->slots);
         if (!r->slots)
@@ -197,7 +204,8 @@ static enum err_code multiply(struct planner *p, const struct pins *pins, size_t
         return ERR_OK;
 }
 
-enum err_code find_route(struct planner *p, const struct scope *s, struct sql_expr *const *conjuncts, size_t n_conjuncts,
+enum err_code find_route(struct planner *p, const struct scope *s,
+                         struct sql_expr *const *conjuncts, size_t n_conjuncts,
                          struct route *ret_route, bool *ret_pins_row)
 {
         const struct catalog_table *t = s->table;
@@ -211,8 +219,9 @@ enum err_code find_route(struct planner *p, const struct scope *s, struct sql_ex
         if (rc || ret_route->kind == ROUTE_HOME)
                 return rc;
         for (size_t i = 0; i < t->n_shard_columns; i++) {
-                int column = t->shard_columns[i] < 0 || t->shard_columns[i] == t->rowid_column ? COLUMN_ROWID
-                                                                                              : t->shard_columns[i];
+                int column = t->shard_columns[i] < 0 || t->shard_columns[i] == t->rowid_column
+                                 ? COLUMN_ROWID
+                                 : t->shard_columns[i];
 
                 rc = pin_column(p, s, conjuncts, n_conjuncts, column, &pins[i]);
                 if (rc || !pins[i].pinned)

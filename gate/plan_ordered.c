@@ -1,8 +1,10 @@
-/* plan_ordered.c - ORDER BY, DISTINCT, LIMIT and OFFSET over rows of several shards: every shard sends the result columns and the
- * sort keys of the rows that can be among the answer's; the gate's SQLite sorts, removes doubles and cuts. Loop thread. */
+/* plan_ordered.c - ORDER BY, DISTINCT, LIMIT and OFFSET over rows of several shards: every shard
+ * sends the result columns and the sort keys of the rows that can be among the answer's; the gate's
+ * SQLite sorts, removes doubles and cuts. Loop thread. */
 #include "gate/plan_int.h"
 
-/* Column i of the part's table is result column i; keys that are no result column come behind them. */
+/* Column i of the part's table is result column i; keys that are no result column come behind them.
+ */
 struct ordered {
         struct planner *p;
         const struct scope *scope;
@@ -16,12 +18,15 @@ static bool is_distinct(const struct ordered *o)
         return o->q.arm->distinct == SQL_DISTINCT_DISTINCT;
 }
 
-/* Where equal values may look different, which of them is shown depends on the order in which SQLite meets them. */
+/* Where equal values may look different, which of them is shown depends on the order in which
+ * SQLite meets them. */
 static bool shows_any_of_equals(const struct ordered *o)
 {
         for (uint32_t i = 0; is_distinct(o) && i < o->q.arm->results.n; i++)
-                if (!sql_name_is(&(struct sql_name){ .text = scope_collation(o->scope, o->q.arm->results.items[i]->expr) },
-                                 "BINARY"))
+                if (!sql_name_is(
+                        &(struct sql_name){
+                            .text = scope_collation(o->scope, o->q.arm->results.items[i]->expr) },
+                        "BINARY"))
                         return true;
         return false;
 }
@@ -35,7 +40,8 @@ static bool place_keys(struct ordered *o)
                 return false;
         o->n_columns = n_results;
         for (uint32_t i = 0; i < o->q.order.n; i++)
-                o->key_column[i] = o->q.order_result[i] >= 0 ? o->q.order_result[i] : (int)o->n_columns++;
+                o->key_column[i] =
+                    o->q.order_result[i] >= 0 ? o->q.order_result[i] : (int)o->n_columns++;
         return true;
 }
 
@@ -52,7 +58,8 @@ static void add_term(struct ordered *o, uint32_t i, const char *prefix, int numb
         const struct sql_order_term *term = o->q.order.items[i];
 
         buf_printf(b, "%s%s%d COLLATE ", i ? ", " : " ORDER BY ", prefix, number);
-        sql_quote_name(b, scope_collation(o->scope, term->expr), strlen(scope_collation(o->scope, term->expr)));
+        sql_quote_name(b, scope_collation(o->scope, term->expr),
+                       strlen(scope_collation(o->scope, term->expr)));
         if (term->sort == SQL_SORT_DESC)
                 buf_add_str(b, " DESC");
         if (term->nulls != SQL_NULLS_NONE)
@@ -136,7 +143,8 @@ enum plan_try plan_ordered(struct planner *p, const struct scope *s, const struc
         struct plan_part *part;
         enum plan_try tried;
 
-        if (arm->group_by.n || arm->having || (node_traits(p->stmt->select) & (TRAIT_AGGREGATE | TRAIT_WINDOW)))
+        if (arm->group_by.n || arm->having ||
+            (node_traits(p->stmt->select) & (TRAIT_AGGREGATE | TRAIT_WINDOW)))
                 return TRY_NEXT;
         tried = simplify(p, s, &o.q);
         if (tried != TRY_DONE)
@@ -150,7 +158,8 @@ enum plan_try plan_ordered(struct planner *p, const struct scope *s, const struc
         /* With DISTINCT, which row's key counts for a result is SQLite's secret. */
         if (is_distinct(&o) && o.n_columns > o.q.arm->results.n)
                 return TRY_NEXT;
-        if (planner_add_part(p, &part) || print_part(&o, part) || print_load(&o, part) || print_finish(&o))
+        if (planner_add_part(p, &part) || print_part(&o, part) || print_load(&o, part) ||
+            print_finish(&o))
                 return TRY_ERROR;
         part->route = *route;
         p->plan->kind = route->kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER;

@@ -1,4 +1,5 @@
-/* plan_scope.c - what names stand for, what expressions are made of, which tables a statement uses. Loop thread. */
+/* plan_scope.c - what names stand for, what expressions are made of, which tables a statement uses.
+ * Loop thread. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -32,11 +33,13 @@ struct sql_expr *scope_make_column(struct planner *p, const struct catalog_table
         struct sql_expr *e = sql_new(p->scratch, SQL_EXPR_COLUMN);
 
         if (e)
-                e->column = sql_name_of(column == COLUMN_ROWID ? t->rowid_name : t->columns[column].name);
+                e->column =
+                    sql_name_of(column == COLUMN_ROWID ? t->rowid_name : t->columns[column].name);
         return e;
 }
 
-/* https://sqlite.org/datatype3.html section 7.1: an explicit COLLATE, or that of a column, also below CAST and unary plus. */
+/* https://sqlite.org/datatype3.html section 7.1: an explicit COLLATE, or that of a column, also
+ * below CAST and unary plus. */
 const char *scope_collation(const struct scope *s, const struct sql_expr *e)
 {
         int i;
@@ -57,7 +60,8 @@ enum affinity scope_affinity(const struct scope *s, const struct sql_expr *e)
         while (e->kind == SQL_EXPR_COLLATE)
                 e = e->left;
         if (e->kind == SQL_EXPR_CAST) {
-                snprintf(type, sizeof type, "%.*s", (int)e->text.n_bytes, e->text.data ? e->text.data : "");
+                snprintf(type, sizeof type, "%.*s", (int)e->text.n_bytes,
+                         e->text.data ? e->text.data : "");
                 return catalog_affinity(type);
         }
         i = scope_find_column(s, e);
@@ -69,10 +73,8 @@ enum affinity scope_affinity(const struct scope *s, const struct sql_expr *e)
 const char *affinity_type_name(enum affinity a)
 {
         static const char *const names[] = {
-                [AFFINITY_BLOB] = "",
-                [AFFINITY_TEXT] = "TEXT",
-                [AFFINITY_NUMERIC] = "NUMERIC",
-                [AFFINITY_INTEGER] = "INTEGER",
+                [AFFINITY_BLOB] = "",           [AFFINITY_TEXT] = "TEXT",
+                [AFFINITY_NUMERIC] = "NUMERIC", [AFFINITY_INTEGER] = "INTEGER",
                 [AFFINITY_REAL] = "REAL",
         };
 
@@ -83,7 +85,12 @@ const char *affinity_type_name(enum affinity a)
 
 bool call_is_aggregate(const struct sql_expr *e)
 {
-        static const char *const names[] = { "avg", "count", "group_concat", "sum", "total", "json_group_array",
+        static const char *const names[] = { "avg",
+                                             "count",
+                                             "group_concat",
+                                             "sum",
+                                             "total",
+                                             "json_group_array",
                                              "json_group_object" };
 
         if (e->call.over)
@@ -91,7 +98,8 @@ bool call_is_aggregate(const struct sql_expr *e)
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
                 if (sql_name_is(&e->call.name, names[i]))
                         return true;
-        return (sql_name_is(&e->call.name, "min") || sql_name_is(&e->call.name, "max")) && e->call.args.n == 1;
+        return (sql_name_is(&e->call.name, "min") || sql_name_is(&e->call.name, "max")) &&
+               e->call.args.n == 1;
 }
 
 static bool call_is_volatile(const struct sql_expr *e)
@@ -151,9 +159,11 @@ struct table_walk {
         enum err_code rc;
 };
 
-/* Common table expressions hide tables of their name. Scopes are not told apart: a name that is both a table and a CTE
- * somewhere in the statement is taken for a table too, which costs rows but no rightness. */
-static bool add_use(struct table_walk *w, const struct sql_table_name *name, const struct sql_source *source)
+/* Common table expressions hide tables of their name. Scopes are not told apart: a name that is
+ * both a table and a CTE somewhere in the statement is taken for a table too, which costs rows but
+ * no rightness. */
+static bool add_use(struct table_walk *w, const struct sql_table_name *name,
+                    const struct sql_source *source)
 {
         const struct catalog_table *t = catalog_find_table(w->p->catalog, name->name.text);
         struct table_uses *u = w->uses;
@@ -183,7 +193,8 @@ static bool add_use(struct table_walk *w, const struct sql_table_name *name, con
 
 static enum sql_walk refuse_own(struct table_walk *w, const struct sql_table_name *name)
 {
-        w->rc = err_set(w->p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES", "reading %s is not there yet", name->name.text);
+        w->rc = err_set(w->p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES",
+                        "reading %s is not there yet", name->name.text);
         return SQL_WALK_STOP;
 }
 
@@ -191,7 +202,8 @@ static enum sql_walk refuse_own(struct table_walk *w, const struct sql_table_nam
 static bool is_own_name(const struct table_walk *w, const struct sql_table_name *name)
 {
         return !catalog_find_table(w->p->catalog, name->name.text) &&
-               (strncasecmp(name->name.text, "sqlite_", 7) == 0 || strncasecmp(name->name.text, "pragma_", 7) == 0 ||
+               (strncasecmp(name->name.text, "sqlite_", 7) == 0 ||
+                strncasecmp(name->name.text, "pragma_", 7) == 0 ||
                 sql_name_is(&name->name, "dbstat") || sql_name_is(&name->name, "bytecode") ||
                 sql_name_is(&name->name, "tables_used"));
 }
@@ -214,7 +226,8 @@ static enum sql_walk visit_table(struct sql_node *node, void *ctx)
         case SQL_SOURCE:
                 if (source->join & SQL_JOIN_NATURAL)
                         w->uses->has_star = true;
-                if ((source->type == SQL_SOURCE_TABLE || source->type == SQL_SOURCE_FUNCTION) && source->table) {
+                if ((source->type == SQL_SOURCE_TABLE || source->type == SQL_SOURCE_FUNCTION) &&
+                    source->table) {
                         if (is_own_name(w, source->table))
                                 return refuse_own(w, source->table);
                         if (source->type == SQL_SOURCE_TABLE)
@@ -260,8 +273,10 @@ enum err_code find_tables(struct planner *p, const void *node, struct table_uses
 
         if (w.rc)
                 return w.rc;
-        if (end != SQL_WALK_ON || sql_walk((void *)(uintptr_t)node, note_arm, NULL, &uses) != SQL_WALK_ON)
-                return err_set(p->reterr, ERR_EXHAUSTED, "STATEMENT_TOO_COMPLEX", "the statement is nested too deeply");
+        if (end != SQL_WALK_ON ||
+            sql_walk((void *)(uintptr_t)node, note_arm, NULL, &uses) != SQL_WALK_ON)
+                return err_set(p->reterr, ERR_EXHAUSTED, "STATEMENT_TOO_COMPLEX",
+                               "the statement is nested too deeply");
         *ret_uses = uses;
         return ERR_OK;
 }

@@ -1,4 +1,5 @@
-/* plan_select.c - which way a query goes: whole to one shard, whole to several, cut in two, or gathered. Loop thread. */
+/* plan_select.c - which way a query goes: whole to one shard, whole to several, cut in two, or
+ * gathered. Loop thread. */
 #include "gate/plan_int.h"
 
 /* A query over no table but what the gate's own SQLite has. */
@@ -13,7 +14,8 @@ static bool is_one_table(const struct planner *p, const struct table_uses *uses)
 {
         const struct sql_select *q = p->stmt->select;
 
-        return uses->n == 1 && uses->items[0].n_uses == 1 && q->arms.n == 1 && !q->with && q->arms.items[0]->from.n == 1 &&
+        return uses->n == 1 && uses->items[0].n_uses == 1 && q->arms.n == 1 && !q->with &&
+               q->arms.items[0]->from.n == 1 &&
                uses->items[0].source == q->arms.items[0]->from.items[0];
 }
 
@@ -30,16 +32,17 @@ static bool is_concatenation(const struct sql_select *q)
 {
         const struct sql_arm *arm = q->arms.items[0];
 
-        return arm->distinct != SQL_DISTINCT_DISTINCT && arm->group_by.n == 0 && !arm->having && q->order_by.n == 0 &&
-               !q->limit && !(node_traits(q) & (TRAIT_AGGREGATE | TRAIT_WINDOW));
+        return arm->distinct != SQL_DISTINCT_DISTINCT && arm->group_by.n == 0 && !arm->having &&
+               q->order_by.n == 0 && !q->limit &&
+               !(node_traits(q) & (TRAIT_AGGREGATE | TRAIT_WINDOW));
 }
 
 /* The query's own nodes; itself, it is a SELECT and would count as a subquery. */
 static bool has_subquery(const struct sql_select *q)
 {
         const struct sql_arm *arm = q->arms.items[0];
-        unsigned traits = node_traits(arm->where) | node_traits(arm->having) | node_traits(q->limit) |
-                          node_traits(q->offset);
+        unsigned traits = node_traits(arm->where) | node_traits(arm->having) |
+                          node_traits(q->limit) | node_traits(q->offset);
 
         for (uint32_t i = 0; i < arm->results.n; i++)
                 traits |= node_traits(arm->results.items[i]);
@@ -74,7 +77,8 @@ static enum err_code plan_one_table(struct planner *p, const struct table_uses *
                 return rc;
         }
         if (is_concatenation(q))
-                return planner_pass_through(p, route.kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER, &route);
+                return planner_pass_through(
+                    p, route.kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER, &route);
         tried = plan_ordered(p, &s, &route);
         if (tried == TRY_NEXT)
                 tried = plan_aggregate(p, &s, &route);

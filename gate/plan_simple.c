@@ -1,5 +1,5 @@
-/* plan_simple.c - a query of one arm over one table, in a form that can be cut in two: stars expanded, columns without
- * qualifiers, aliases replaced by what they stand for. Loop thread. */
+/* plan_simple.c - a query of one arm over one table, in a form that can be cut in two: stars
+ * expanded, columns without qualifiers, aliases replaced by what they stand for. Loop thread. */
 #include <string.h>
 
 #include "gate/plan_int.h"
@@ -8,22 +8,26 @@ struct simplifier {
         struct planner *p;
         const struct scope *scope;
         struct simple *q;
-        const struct sql_results *aliases; /* the result columns whose aliases may be meant; NULL: none */
+        const struct sql_results
+            *aliases; /* the result columns whose aliases may be meant; NULL: none */
         bool failed;
 };
 
-static const struct sql_result *find_alias(const struct sql_results *results, const struct sql_name *name, int *ret_index)
+static const struct sql_result *find_alias(const struct sql_results *results,
+                                           const struct sql_name *name, int *ret_index)
 {
         for (uint32_t i = 0; results && i < results->n; i++)
-                if (results->items[i]->alias.text && sql_name_same(&results->items[i]->alias, name)) {
+                if (results->items[i]->alias.text &&
+                    sql_name_same(&results->items[i]->alias, name)) {
                         *ret_index = (int)i;
                         return results->items[i];
                 }
         return NULL;
 }
 
-/* Columns lose their qualifiers and take the catalogue's spelling, so that equal ones look equal; other names that are
- * aliases become copies of what they name; names in double quotes that are nothing are strings to SQLite. */
+/* Columns lose their qualifiers and take the catalogue's spelling, so that equal ones look equal;
+ * other names that are aliases become copies of what they name; names in double quotes that are
+ * nothing are strings to SQLite. */
 static enum sql_walk simplify_name(struct sql_node *node, void *ctx)
 {
         struct simplifier *s = ctx;
@@ -75,14 +79,17 @@ static bool expand_results(struct simplifier *s)
                 struct sql_result *r = s->q->arm->results.items[i];
 
                 if (r->type == SQL_RESULT_EXPR) {
-                        if (!simplify_expr(s, r->expr) || !sql_list_add(s->p->scratch, &expanded, r))
+                        if (!simplify_expr(s, r->expr) ||
+                            !sql_list_add(s->p->scratch, &expanded, r))
                                 return false;
                         continue;
                 }
                 for (size_t k = 0; k < t->n_columns; k++)
                         if (!t->columns[k].hidden &&
                             !add_result(s, &expanded,
-                                        scope_make_column(s->p, t, (int)k == t->rowid_column ? COLUMN_ROWID : (int)k)))
+                                        scope_make_column(s->p, t,
+                                                          (int)k == t->rowid_column ? COLUMN_ROWID
+                                                                                    : (int)k)))
                                 return false;
         }
         s->q->arm->results = expanded;
@@ -91,12 +98,14 @@ static bool expand_results(struct simplifier *s)
 
 static bool is_position(const struct sql_expr *e)
 {
-        while (e->kind == SQL_EXPR_COLLATE || e->kind == SQL_EXPR_PLUS || e->kind == SQL_EXPR_NEGATE)
+        while (e->kind == SQL_EXPR_COLLATE || e->kind == SQL_EXPR_PLUS ||
+               e->kind == SQL_EXPR_NEGATE)
                 e = e->left;
         return e->kind == SQL_EXPR_INTEGER;
 }
 
-/* The result column that a plain integer names; -1: it is no such integer. SQLite has checked its range. */
+/* The result column that a plain integer names; -1: it is no such integer. SQLite has checked its
+ * range. */
 static int position_of(const struct sql_expr *e, uint32_t n_results)
 {
         unsigned long k;
@@ -115,9 +124,10 @@ static struct sql_expr **below_collate(struct sql_expr **e)
         return e;
 }
 
-/* A term of ORDER BY names a result column by position, by alias (which goes before a column's name here), or by being the
- * same expression. */
-static enum plan_try simplify_term(struct simplifier *s, struct sql_order_term *term, int *ret_result)
+/* A term of ORDER BY names a result column by position, by alias (which goes before a column's name
+ * here), or by being the same expression. */
+static enum plan_try simplify_term(struct simplifier *s, struct sql_order_term *term,
+                                   int *ret_result)
 {
         const struct sql_results *results = &s->q->arm->results;
         struct sql_expr **inner = below_collate(&term->expr);
@@ -143,11 +153,13 @@ static enum plan_try simplify_term(struct simplifier *s, struct sql_order_term *
 
 static enum plan_try simplify_order(struct simplifier *s)
 {
-        s->q->order_result = arena_calloc(s->p->scratch, s->q->order.n + 1, sizeof *s->q->order_result);
+        s->q->order_result =
+            arena_calloc(s->p->scratch, s->q->order.n + 1, sizeof *s->q->order_result);
         if (!s->q->order_result)
                 return TRY_ERROR;
         for (uint32_t i = 0; i < s->q->order.n; i++) {
-                enum plan_try tried = simplify_term(s, s->q->order.items[i], &s->q->order_result[i]);
+                enum plan_try tried =
+                    simplify_term(s, s->q->order.items[i], &s->q->order_result[i]);
 
                 if (tried != TRY_DONE)
                         return tried;
@@ -237,8 +249,9 @@ enum err_code add_limit(struct planner *p, const struct simple *q, struct buf *b
         return rc;
 }
 
-/* LIMIT l OFFSET o at the gate needs l + o rows of each shard. A negative l is no limit, a negative o is none, and sums
- * that would not fit are no limit either; what is not a number fails at the gate as it must. */
+/* LIMIT l OFFSET o at the gate needs l + o rows of each shard. A negative l is no limit, a negative
+ * o is none, and sums that would not fit are no limit either; what is not a number fails at the
+ * gate as it must. */
 enum err_code add_shard_limit(struct planner *p, const struct simple *q, struct buf *b)
 {
         struct buf l = BUF_INIT(0), o = BUF_INIT(0);
@@ -251,7 +264,8 @@ enum err_code add_shard_limit(struct planner *p, const struct simple *q, struct 
                 rc = planner_print_to(p, q->offset, &o);
         if (!rc && q->offset)
                 buf_printf(b,
-                           " LIMIT CASE WHEN (%1$.*2$s) NOT BETWEEN 0 AND 4611686018427387904 OR (%3$.*4$s) > 4611686018427387904 "
+                           " LIMIT CASE WHEN (%1$.*2$s) NOT BETWEEN 0 AND 4611686018427387904 OR "
+                           "(%3$.*4$s) > 4611686018427387904 "
                            "THEN -1 ELSE (%1$.*2$s) + max(0, (%3$.*4$s)) END",
                            (char *)l.data, (int)l.n_bytes, (char *)o.data, (int)o.n_bytes);
         else if (!rc)

@@ -1,5 +1,5 @@
-/* plan_values.c - the value vector of one execution: the client's arguments, the literals, what is computed from them.
- * Loop thread. */
+/* plan_values.c - the value vector of one execution: the client's arguments, the literals, what is
+ * computed from them. Loop thread. */
 #include "gate/plan.h"
 
 #include <string.h>
@@ -11,7 +11,8 @@ static bool is_named(const char *name)
         return name[0] == ':' || name[0] == '@' || name[0] == '$';
 }
 
-/* The parameter that the client calls `name`: with its sigil, or without where only one fits. -1: none, -2: several. */
+/* The parameter that the client calls `name`: with its sigil, or without where only one fits. -1:
+ * none, -2: several. */
 static int find_param(const struct plan *p, const char *name)
 {
         int found = -1;
@@ -36,8 +37,8 @@ static int next_unnamed(const struct plan *p, size_t from)
         return -1;
 }
 
-static enum err_code bind_args(const struct plan *p, const struct plan_arg *args, size_t n_args, struct value *values,
-                               struct err *reterr)
+static enum err_code bind_args(const struct plan *p, const struct plan_arg *args, size_t n_args,
+                               struct value *values, struct err *reterr)
 {
         size_t next = 0;
 
@@ -46,14 +47,16 @@ static enum err_code bind_args(const struct plan *p, const struct plan_arg *args
 
                 if (k == -2)
                         return err_set(reterr, ERR_INVALID, "BAD_PARAMETERS",
-                                       "parameter %s: the statement has several of that name, say which by its first character",
+                                       "parameter %s: the statement has several of that name, say "
+                                       "which by its first character",
                                        args[i].name);
                 if (k < 0 && args[i].name)
-                        return err_set(reterr, ERR_INVALID, "BAD_PARAMETERS", "the statement has no parameter %s",
-                                       args[i].name);
+                        return err_set(reterr, ERR_INVALID, "BAD_PARAMETERS",
+                                       "the statement has no parameter %s", args[i].name);
                 if (k < 0)
                         return err_set(reterr, ERR_INVALID, "BAD_PARAMETERS",
-                                       "more values than parameters: the statement takes %zu", p->n_params);
+                                       "more values than parameters: the statement takes %zu",
+                                       p->n_params);
                 values[k] = args[i].value;
                 if (!args[i].name)
                         next = (size_t)k + 1;
@@ -61,8 +64,9 @@ static enum err_code bind_args(const struct plan *p, const struct plan_arg *args
         return ERR_OK;
 }
 
-enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_t n_args, const struct value *literals,
-                        int64_t now_ms, struct arena *arena, struct plan_values *ret_values, struct err *reterr)
+enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_t n_args,
+                        const struct value *literals, int64_t now_ms, struct arena *arena,
+                        struct plan_values *ret_values, struct err *reterr)
 {
         size_t n_given = p->n_params + p->n_literals;
         size_t n = n_given + p->n_slots;
@@ -89,7 +93,8 @@ enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_
                         values[n_given + i] = values[s->from];
                         break;
                 case SLOT_EXPRESSION:
-                        rc = scratch_eval(s->expr, values, n_given + i, now_ms, arena, &values[n_given + i], reterr);
+                        rc = scratch_eval(s->expr, values, n_given + i, now_ms, arena,
+                                          &values[n_given + i], reterr);
                         if (rc)
                                 return rc;
                         break;
@@ -110,15 +115,16 @@ size_t plan_n_new_rowids(const struct plan *p, const struct plan_values *v)
         return n;
 }
 
-enum err_code plan_route(const struct plan *p, size_t part, const struct plan_values *v, uint64_t *ret_bits,
-                         size_t *ret_n_shards, struct err *reterr)
+enum err_code plan_route(const struct plan *p, size_t part, const struct plan_values *v,
+                         uint64_t *ret_bits, size_t *ret_n_shards, struct err *reterr)
 {
         const struct route *r = &p->parts[part].route;
         size_t n = route_resolve(r, catalog_shards(p->catalog), v->values, ret_bits);
 
         if (n > 1 && !p->read_only)
                 return err_set(reterr, ERR_UNIMPLEMENTED, "WRITE_SPANS_SHARDS",
-                               "this write touches %zu shards; until transactions are there a write must be pinned to one shard "
+                               "this write touches %zu shards; until transactions are there a "
+                               "write must be pinned to one shard "
                                "by an equality with the sharding key of table %s",
                                n, p->table->name);
         *ret_n_shards = n;

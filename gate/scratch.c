@@ -1,4 +1,5 @@
-/* scratch.c - see scratch.h. Any thread; each has its own database, which lives until the process ends. */
+/* scratch.c - see scratch.h. Any thread; each has its own database, which lives until the process
+ * ends. */
 #include "gate/scratch.h"
 
 #include <assert.h>
@@ -7,7 +8,8 @@
 #include "common/sqlite_err.h"
 #include "common/sqlite_now.h"
 
-/* Steps of SQLite's machine between looks at the budget, and how many looks an expression gets: some 100 ms. */
+/* Steps of SQLite's machine between looks at the budget, and how many looks an expression gets:
+ * some 100 ms. */
 enum { STEPS_PER_LOOK = 10000, MAX_LOOKS = 200 };
 
 /* Owner: the thread. */
@@ -28,14 +30,18 @@ static struct sqlite3 *open_scratch(void)
 
         if (scratch.db)
                 return scratch.db;
-        sqlite_now_register();
-        rc = sqlite3_open_v2(":memory:", &scratch.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+        rc = sqlite_now_register();
+        assert(rc == SQLITE_OK);
+        rc = sqlite3_open_v2(":memory:", &scratch.db,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                              SQLITE_NOW_VFS);
         if (rc == SQLITE_OK)
-                rc = sqlite3_exec(scratch.db, "CREATE TABLE a (n NUMERIC); INSERT INTO a VALUES (0)", NULL, NULL, NULL);
+                rc =
+                    sqlite3_exec(scratch.db, "CREATE TABLE a (n NUMERIC); INSERT INTO a VALUES (0)",
+                                 NULL, NULL, NULL);
         if (rc == SQLITE_OK)
-                rc = sqlite3_prepare_v3(scratch.db, "UPDATE a SET n = ?1 RETURNING n", -1, SQLITE_PREPARE_PERSISTENT,
-                                        &scratch.to_number, NULL);
+                rc = sqlite3_prepare_v3(scratch.db, "UPDATE a SET n = ?1 RETURNING n", -1,
+                                        SQLITE_PREPARE_PERSISTENT, &scratch.to_number, NULL);
         /* Nothing but memory can be missing. */
         assert(rc == SQLITE_OK);
         sqlite3_extended_result_codes(scratch.db, 1);
@@ -63,21 +69,24 @@ struct value scratch_to_number(const struct value *text)
         return number;
 }
 
-static enum err_code take_value(sqlite3_stmt *stmt, struct arena *arena, struct value *ret_value, struct err *reterr)
+static enum err_code take_value(sqlite3_stmt *stmt, struct arena *arena, struct value *ret_value,
+                                struct err *reterr)
 {
         struct value v = value_of_column(stmt, 0);
 
         if (v.type == VALUE_TEXT || v.type == VALUE_BLOB) {
                 v.data = arena_memdup(arena, v.data, v.n_bytes);
                 if (!v.data)
-                        return err_set(reterr, ERR_EXHAUSTED, "TOO_LARGE", "a computed value is too large");
+                        return err_set(reterr, ERR_EXHAUSTED, "TOO_LARGE",
+                                       "a computed value is too large");
         }
         *ret_value = v;
         return ERR_OK;
 }
 
-enum err_code scratch_eval(const char *sql, const struct value *values, size_t n_values, int64_t now_ms,
-                           struct arena *arena, struct value *ret_value, struct err *reterr)
+enum err_code scratch_eval(const char *sql, const struct value *values, size_t n_values,
+                           int64_t now_ms, struct arena *arena, struct value *ret_value,
+                           struct err *reterr)
 {
         struct sqlite3 *db = open_scratch();
         sqlite3_stmt *stmt = NULL;
@@ -100,7 +109,8 @@ enum err_code scratch_eval(const char *sql, const struct value *values, size_t n
         if (step == SQLITE_ROW)
                 rc = take_value(stmt, arena, ret_value, reterr);
         else if (step == SQLITE_INTERRUPT)
-                rc = err_set(reterr, ERR_EXHAUSTED, "EXPRESSION_TOO_COSTLY", "a constant expression takes too long");
+                rc = err_set(reterr, ERR_EXHAUSTED, "EXPRESSION_TOO_COSTLY",
+                             "a constant expression takes too long");
         else
                 rc = sqlite_err_set(reterr, db, sqlite3_extended_errcode(db));
         sqlite3_finalize(stmt);
