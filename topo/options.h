@@ -1,0 +1,21 @@
+/* options.h - the settings of the topo process. Constant after the start. */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/conf.h"
+
+struct topo_settings {
+        char *id;
+        char *listen_address;
+        char *http_address;
+        char *data_dir;
+        char *log_level;
+        uint64_t heartbeat_ms;
+        uint64_t lease_ms;
+        uint64_t max_skew_ms;
+        uint64_t drain_ms;
+        uint64_t history;
+};
+
+extern const struct conf_table topo_conf;

@@ -1,0 +1,431 @@
+/* schema.c - recording, publishing and taking back schema changes. Loop thread. */
+#include "topo/schema.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/log.h"
+#include "proto/shoal/v1/internal.pb-c.h"
+#include "topo/gates.h"
+#include "topo/keys.h"
+#include "topo/keyspaces.h"
+#include "topo/meters.h"
+#include "topo/topology.h"
+
+enum {
+        MAX_CHANGE_BYTES =
+            1 << 20,       /* of a request: two of them must fit into a transaction of the store */
+        KEPT_CHANGES = 32, /* of a keyspace, ended ones included */
+        CHANGE_ID_BYTES = 48,
+};
+
+#define PENDING SHOAL__V1__SCHEMA_CHANGE_STATE__SCHEMA_CHANGE_STATE_PENDING
+#define UNDOING SHOAL__V1__SCHEMA_CHANGE_STATE__SCHEMA_CHANGE_STATE_UNDOING
+#define DONE SHOAL__V1__SCHEMA_CHANGE_STATE__SCHEMA_CHANGE_STATE_DONE
+#define UNDONE SHOAL__V1__SCHEMA_CHANGE_STATE__SCHEMA_CHANGE_STATE_UNDONE
+
+#define TO(state) (1U << (state))
+
+static const struct {
+        const char *name;
+        unsigned to; /* a set of TO(state) */
+} states[] = {
+        [PENDING] = { "pending", TO(DONE) | TO(UNDOING) },
+        [UNDOING] = { "undoing", TO(UNDONE) },
+        [DONE] = { "done", 0 },
+        [UNDONE] = { "undone", 0 },
+};
+
+static const char *state_name(Shoal__V1__SchemaChangeState state)
+{
+        return (unsigned)state < ARRAY_LEN(states) && states[state].name ? states[state].name
+                                                                         : "unspecified";
+}
+
+static bool has_ended(const Shoal__V1__SchemaChange *change)
+{
+        return !states[change->state].to;
+}
+
+const struct catalog_entry *schema_find_pending(const struct catalog *c, uint64_t keyspace_id)
+{
+        const struct catalog_entry *e = catalog_last(c, key_changes(keyspace_id).s);
+
+        return e && !has_ended(e->change->change) ? e : NULL;
+}
+
+/* Puts the change in the place of e, which must not have been changed meanwhile. The request is
+ * kept while it is needed. */
+static void put_change(struct store_txn *x, const char *key, const struct catalog_entry *e,
+                       uint64_t number, Shoal__V1__SchemaChange *change,
+                       Shoal__V1__BeginSchemaChangeRequest *request)
+{
+        Shoal__V1__SchemaChangeRecord record = SHOAL__V1__SCHEMA_CHANGE_RECORD__INIT;
+        Shoal__V1__SchemaChange kept = *change;
+
+        if (has_ended(change)) {
+                kept.sql = (char *)protobuf_c_empty_string;
+                kept.undo_sql = (char *)protobuf_c_empty_string;
+                request = NULL;
+        }
+        record.number = number;
+        record.change = &kept;
+        record.request = request;
+        op_expect(x, key, e);
+        op_put(x, key, &record.base, 0);
+}
+
+/* ---------------------------------------------------------------- beginning */
+
+static enum err_code check_name(const char *name, struct err *reterr)
+{
+        if (*name && strlen(name) <= KEYS_MAX_NAME_BYTES)
+                return ERR_OK;
+        return err_set(reterr, ERR_INVALID, "BAD_NAME",
+                       "names of tables, indexes, views and triggers have 1 to %d bytes",
+                       KEYS_MAX_NAME_BYTES);
+}
+
+static const struct catalog_entry *find_object(const struct catalog *c, uint64_t keyspace_id,
+                                               const char *name)
+{
+        struct key objects = key_objects(keyspace_id);
+        const struct catalog_entry *e = catalog_first(c, objects.s);
+
+        while (e && strcasecmp(e->object->name, name))
+                e = catalog_next(c, e, objects.s);
+        return e;
+}
+
+static enum err_code check_drops(const struct catalog *c,
+                                 const Shoal__V1__BeginSchemaChangeRequest *rq, struct err *reterr)
+{
+        if (*rq->drop_table && !catalog_find(c, key_table(rq->keyspace_id, rq->drop_table).s))
+                return err_set(reterr, ERR_NOT_FOUND, "UNKNOWN_TABLE", "no such table: %.64s",
+                               rq->drop_table);
+        if (*rq->drop_object && !find_object(c, rq->keyspace_id, rq->drop_object))
+                return err_set(reterr, ERR_NOT_FOUND, "UNKNOWN_OBJECT",
+                               "no such index, view or trigger: %.64s", rq->drop_object);
+        return ERR_OK;
+}
+
+static enum err_code check_puts(const struct catalog *c,
+                                const Shoal__V1__BeginSchemaChangeRequest *rq, struct err *reterr)
+{
+        size_t n = catalog_count(c, key_tables(rq->keyspace_id).s) +
+                   catalog_count(c, key_objects(rq->keyspace_id).s);
+        enum err_code rc = ERR_OK;
+
+        if (rq->put_table)
+                rc = check_name(rq->put_table->name, reterr);
+        if (!rc && rq->put_object)
+                rc = check_name(rq->put_object->name, reterr);
+        if (!rc && rq->put_object)
+                rc = check_name(rq->put_object->table, reterr);
+        if (!rc && (rq->put_table || rq->put_object) && n >= TOPO_MAX_RELATIONS)
+                rc = err_set(reterr, ERR_EXHAUSTED, "TOPO_LIMIT",
+                             "the keyspace has %zu tables, indexes, views and "
+                             "triggers",
+                             n);
+        return rc;
+}
+
+static bool is_empty(const Shoal__V1__BeginSchemaChangeRequest *rq)
+{
+        return !rq->put_table && !rq->put_object && !*rq->drop_table && !*rq->drop_object;
+}
+
+/* What does not depend on the schema's version. */
+static enum err_code check_request(const struct topo *t,
+                                   const Shoal__V1__BeginSchemaChangeRequest *rq,
+                                   struct err *reterr)
+{
+        size_t n_bytes = shoal__v1__begin_schema_change_request__get_packed_size(rq);
+
+        if (is_empty(rq))
+                return err_set(reterr, ERR_INVALID, "BAD_SCHEMA_CHANGE",
+                               "the change changes nothing");
+        if (n_bytes > MAX_CHANGE_BYTES)
+                return err_set(reterr, ERR_EXHAUSTED, "TOPO_LIMIT",
+                               "a schema change takes at most %d bytes, not %zu", MAX_CHANGE_BYTES,
+                               n_bytes);
+        return topology_check_room(t, n_bytes, reterr);
+}
+
+/* The gate may not have heard that its Begin worked. */
+static bool is_repetition(const Shoal__V1__SchemaChangeRecord *pending,
+                          const Shoal__V1__BeginSchemaChangeRequest *rq)
+{
+        struct buf a = BUF_INIT(0), b = BUF_INIT(0);
+        bool same;
+
+        if (!pending->request || pending->change->state != PENDING)
+                return false;
+        buf_reserve(&a,
+                    shoal__v1__begin_schema_change_request__get_packed_size(pending->request) + 1);
+        buf_reserve(&b, shoal__v1__begin_schema_change_request__get_packed_size(rq) + 1);
+        a.n_bytes = shoal__v1__begin_schema_change_request__pack(pending->request, a.data);
+        b.n_bytes = shoal__v1__begin_schema_change_request__pack(rq, b.data);
+        same = a.n_bytes == b.n_bytes && !memcmp(a.data, b.data, a.n_bytes);
+        buf_done(&a);
+        buf_done(&b);
+        return same;
+}
+
+static enum err_code begin_change(struct op *op, struct store_txn *x,
+                                  const struct catalog_entry *keyspace)
+{
+        Shoal__V1__BeginSchemaChangeRequest *rq =
+            (Shoal__V1__BeginSchemaChangeRequest *)op->request;
+        Shoal__V1__SchemaChange change = SHOAL__V1__SCHEMA_CHANGE__INIT;
+        const struct catalog *c = op->topo->catalog;
+        struct key changes = key_changes(rq->keyspace_id);
+        const struct catalog_entry *last = catalog_last(c, changes.s);
+        uint64_t number = last ? last->change->number + 1 : 1;
+        char id[CHANGE_ID_BYTES];
+
+        snprintf(id, sizeof id, "%" PRIu64 ".%" PRIu64, rq->keyspace_id, number);
+        change.id = id;
+        change.keyspace_id = rq->keyspace_id;
+        change.version = rq->expected_version + 1;
+        change.state = PENDING;
+        change.sql = rq->sql;
+        change.undo_sql = rq->undo_sql;
+        change.gate = rq->gate;
+        change.gate_epoch = rq->gate_epoch;
+        op_expect(x, keyspace->key, keyspace);
+        gates_expect(x, c, rq->gate);
+        put_change(x, key_change(rq->keyspace_id, number).s, NULL, number, &change, rq);
+        if (catalog_count(c, changes.s) >= KEPT_CHANGES)
+                store_txn_delete(x, catalog_first(c, changes.s)->key);
+        op_reply(op, &change.base);
+        return ERR_OK;
+}
+
+static enum err_code build_begin(struct op *op, struct store_txn *x, struct err *reterr)
+{
+        Shoal__V1__BeginSchemaChangeRequest *rq =
+            (Shoal__V1__BeginSchemaChangeRequest *)op->request;
+        const struct catalog *c = op->topo->catalog;
+        const struct catalog_entry *keyspace, *pending;
+        enum err_code rc = gates_check_caller(c, rq->gate, rq->gate_epoch, reterr);
+
+        if (!rc)
+                rc = keyspaces_find_id(c, rq->keyspace_id, &keyspace, reterr);
+        if (!rc)
+                rc = check_request(op->topo, rq, reterr);
+        if (rc)
+                return rc;
+        pending = schema_find_pending(c, rq->keyspace_id);
+        if (pending && is_repetition(pending->change, rq)) {
+                op_reply(op, &pending->change->change->base);
+                return ERR_OK;
+        }
+        if (pending)
+                return err_set(reterr, ERR_ABORTED, "SCHEMA_CHANGE_PENDING",
+                               "schema change %s is pending", pending->change->change->id);
+        if (rq->expected_version != keyspace->keyspace->schema_version)
+                return err_set(reterr, ERR_ABORTED, "SCHEMA_CHANGED",
+                               "the schema is at version %" PRIu64 ", not %" PRIu64,
+                               keyspace->keyspace->schema_version, rq->expected_version);
+        rc = check_drops(c, rq, reterr);
+        if (!rc)
+                rc = check_puts(c, rq, reterr);
+        return rc ? rc : begin_change(op, x, keyspace);
+}
+
+static void note_begin(struct op *op)
+{
+        Shoal__V1__BeginSchemaChangeRequest *rq =
+            (Shoal__V1__BeginSchemaChangeRequest *)op->request;
+
+        if (!op->revision)
+                return;
+        meters_count_change(state_name(PENDING));
+        log_event(LOG_INFO, "schema_change",
+                  "keyspace=%" PRIu64 " version=%" PRIu64 " state=pending gate=%s", rq->keyspace_id,
+                  rq->expected_version + 1, rq->gate);
+}
+
+const struct op_method schema_begin = {
+        .name = "BeginSchemaChange",
+        .request = &shoal__v1__begin_schema_change_request__descriptor,
+        .build = build_begin,
+        .committed = note_begin,
+};
+
+/* ---------------------------------------------------------------- ending */
+
+static void publish_table(struct store_txn *x, uint64_t keyspace_id,
+                          const Shoal__V1__BeginSchemaChangeRequest *rq)
+{
+        bool replaced = rq->put_table && !strcasecmp(rq->put_table->name, rq->drop_table);
+
+        if (*rq->drop_table) {
+                if (!replaced)
+                        store_txn_delete(x, key_table(keyspace_id, rq->drop_table).s);
+                store_txn_delete(x, key_sequence(keyspace_id, rq->drop_table).s);
+                store_txn_delete_prefix(x, key_objects_of(keyspace_id, rq->drop_table).s);
+        }
+        if (rq->put_table)
+                op_put(x, key_table(keyspace_id, rq->put_table->name).s, &rq->put_table->base, 0);
+}
+
+/* The catalogue takes the change. */
+static void publish(const struct catalog *c, struct store_txn *x,
+                    const struct catalog_entry *keyspace,
+                    const Shoal__V1__BeginSchemaChangeRequest *rq)
+{
+        Shoal__V1__KeyspaceRecord record = *keyspace->keyspace;
+        const struct catalog_entry *object =
+            *rq->drop_object ? find_object(c, record.id, rq->drop_object) : NULL;
+        struct key put = { "" };
+
+        publish_table(x, record.id, rq);
+        if (rq->put_object)
+                put = key_object(record.id, rq->put_object->table, rq->put_object->name);
+        if (object && strcmp(object->key, put.s) &&
+            !(*rq->drop_table && !strcasecmp(object->object->table, rq->drop_table)))
+                store_txn_delete(x, object->key);
+        if (rq->put_object)
+                op_put(x, put.s, &rq->put_object->base, 0);
+        record.schema_version++;
+        op_expect(x, keyspace->key, keyspace);
+        op_put(x, keyspace->key, &record.base, 0);
+}
+
+static const struct catalog_entry *find_change(const struct catalog *c, uint64_t keyspace_id,
+                                               const char *id)
+{
+        struct key changes = key_changes(keyspace_id);
+        const struct catalog_entry *e = catalog_first(c, changes.s);
+
+        while (e && strcmp(e->change->change->id, id))
+                e = catalog_next(c, e, changes.s);
+        return e;
+}
+
+static enum err_code check_end(const struct catalog *c, const Shoal__V1__EndSchemaChangeRequest *rq,
+                               const Shoal__V1__SchemaChange *change, struct err *reterr)
+{
+        if (strcmp(change->gate, rq->gate) || change->gate_epoch != rq->gate_epoch)
+                return err_set(reterr, ERR_PRECONDITION, "NOT_THE_DRIVER",
+                               "schema change %s is driven by gate %s with epoch %" PRIu64,
+                               change->id, change->gate, change->gate_epoch);
+        if (change->state == rq->state)
+                return ERR_OK;
+        if ((unsigned)rq->state >= ARRAY_LEN(states) || !(states[change->state].to & TO(rq->state)))
+                return err_set(reterr, ERR_PRECONDITION, "BAD_SCHEMA_CHANGE",
+                               "schema change %s is %s, it cannot become %s", change->id,
+                               state_name(change->state), state_name(rq->state));
+        return gates_check_caller(c, rq->gate, rq->gate_epoch, reterr);
+}
+
+static enum err_code build_end(struct op *op, struct store_txn *x, struct err *reterr)
+{
+        Shoal__V1__EndSchemaChangeRequest *rq = (Shoal__V1__EndSchemaChangeRequest *)op->request;
+        const struct catalog *c = op->topo->catalog;
+        const struct catalog_entry *keyspace, *e;
+        Shoal__V1__SchemaChange change;
+        enum err_code rc = keyspaces_find_id(c, rq->keyspace_id, &keyspace, reterr);
+
+        if (rc)
+                return rc;
+        e = find_change(c, rq->keyspace_id, rq->id);
+        if (!e)
+                return err_set(reterr, ERR_NOT_FOUND, "UNKNOWN_SCHEMA_CHANGE",
+                               "no such schema change: %.64s", rq->id);
+        change = *e->change->change;
+        rc = check_end(c, rq, &change, reterr);
+        if (rc)
+                return rc;
+        if (change.state != rq->state) {
+                change.state = rq->state;
+                gates_expect(x, c, rq->gate);
+                put_change(x, e->key, e, e->change->number, &change, e->change->request);
+                if (change.state == DONE)
+                        publish(c, x, keyspace, e->change->request);
+        }
+        op_reply(op, &change.base);
+        return ERR_OK;
+}
+
+static void note_end(struct op *op)
+{
+        Shoal__V1__EndSchemaChangeRequest *rq = (Shoal__V1__EndSchemaChangeRequest *)op->request;
+
+        if (!op->revision)
+                return;
+        meters_count_change(state_name(rq->state));
+        topology_count(op->topo);
+        log_event(LOG_INFO, "schema_change", "keyspace=%" PRIu64 " change=%s state=%s gate=%s",
+                  rq->keyspace_id, rq->id, state_name(rq->state), rq->gate);
+}
+
+const struct op_method schema_end = {
+        .name = "EndSchemaChange",
+        .request = &shoal__v1__end_schema_change_request__descriptor,
+        .build = build_end,
+        .committed = note_end,
+};
+
+/* ---------------------------------------------------------------- asking, taking over */
+
+static enum err_code take_over(struct op *op, struct store_txn *x, const struct catalog_entry *e,
+                               Shoal__V1__SchemaChange *change, struct err *reterr)
+{
+        Shoal__V1__GetSchemaChangeRequest *rq = (Shoal__V1__GetSchemaChangeRequest *)op->request;
+        const struct catalog *c = op->topo->catalog;
+        enum err_code rc = gates_check_caller(c, rq->gate, rq->gate_epoch, reterr);
+
+        if (rc || (!strcmp(change->gate, rq->gate) && change->gate_epoch == rq->gate_epoch))
+                return rc;
+        if (gates_is_alive(c, change->gate, change->gate_epoch))
+                return err_set(reterr, ERR_UNAVAILABLE, "SCHEMA_CHANGE_PENDING",
+                               "schema change %s is driven by gate %s", change->id, change->gate);
+        if (strcmp(change->gate, rq->gate))
+                gates_expect(x, c, change->gate);
+        change->gate = rq->gate;
+        change->gate_epoch = rq->gate_epoch;
+        gates_expect(x, c, rq->gate);
+        put_change(x, e->key, e, e->change->number, change, e->change->request);
+        return ERR_OK;
+}
+
+static enum err_code build_get(struct op *op, struct store_txn *x, struct err *reterr)
+{
+        Shoal__V1__GetSchemaChangeRequest *rq = (Shoal__V1__GetSchemaChangeRequest *)op->request;
+        Shoal__V1__SchemaChange change = SHOAL__V1__SCHEMA_CHANGE__INIT;
+        const struct catalog_entry *keyspace, *e;
+        enum err_code rc = keyspaces_find_id(op->topo->catalog, rq->keyspace_id, &keyspace, reterr);
+
+        if (rc)
+                return rc;
+        change.keyspace_id = rq->keyspace_id;
+        e = schema_find_pending(op->topo->catalog, rq->keyspace_id);
+        if (e)
+                change = *e->change->change;
+        if (e && rq->take_over)
+                rc = take_over(op, x, e, &change, reterr);
+        if (!rc)
+                op_reply(op, &change.base);
+        return rc;
+}
+
+static void note_get(struct op *op)
+{
+        Shoal__V1__GetSchemaChangeRequest *rq = (Shoal__V1__GetSchemaChangeRequest *)op->request;
+
+        if (op->revision)
+                log_event(LOG_INFO, "schema_change_taken_over", "keyspace=%" PRIu64 " gate=%s",
+                          rq->keyspace_id, rq->gate);
+}
+
+const struct op_method schema_get = {
+        .name = "GetSchemaChange",
+        .request = &shoal__v1__get_schema_change_request__descriptor,
+        .build = build_get,
+        .committed = note_get,
+};
