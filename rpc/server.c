@@ -69,8 +69,18 @@ static void offer_call(struct rpc_server *s, const struct method *m)
         (void)e;
 }
 
+/* With nothing under way, what is left are connections whose clients do not read the goodbye. */
+static void hasten_drain(struct rpc_server *s)
+{
+        int64_t at_us = mono_us() + IDLE_GRACE_US;
+
+        if (s->is_draining && !s->is_shut_down && !s->n_live && at_us < s->grace.at_us)
+                loop_timer_set(s->loop, &s->grace, at_us);
+}
+
 static void check_drained(struct rpc_server *s)
 {
+        hasten_drain(s);
         if (!s->is_shut_down || s->n_live || s->n_posted || !s->on_drained)
                 return;
         loop_timer_cancel(s->loop, &s->grace);
@@ -307,6 +317,7 @@ void rpc_server_drain(struct rpc_server *s, uint64_t grace_ms, void (*done)(void
                 next = c->next;
                 call_unref(c);
         }
+        hasten_drain(s);
 }
 
 struct rpc_server *rpc_server_free(struct rpc_server *s)

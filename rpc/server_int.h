@@ -8,6 +8,7 @@
 #include "rpc/server.h"
 
 enum {
+        IDLE_GRACE_US = 100000, /* of connections without calls, while draining */
         /* Calls that libgrpc may hand over before we ask for more: of each method, of each of
          * health's and reflection's, and of methods that do not exist. */
         OFFERS_PER_METHOD = 64,
