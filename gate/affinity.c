@@ -1,34 +1,10 @@
-/* affinity.c - conversions before hashing. Any thread; each has its own scratch database. */
+/* affinity.c - conversions before hashing. Any thread. */
 #include "gate/affinity.h"
 
-#include <assert.h>
 #include <sqlite3.h>
-#include <stdio.h>
 #include <string.h>
 
-/* Owner: the thread. Lives until the process ends. */
-static _Thread_local struct {
-        struct sqlite3 *db;
-        sqlite3_stmt *to_number;
-} scratch_db;
-
-static sqlite3_stmt *number_statement(void)
-{
-        if (!scratch_db.to_number) {
-                int rc = sqlite3_open(":memory:", &scratch_db.db);
-
-                if (rc == SQLITE_OK)
-                        rc = sqlite3_exec(scratch_db.db,
-                                          "CREATE TABLE a (n NUMERIC); INSERT INTO a VALUES (0)",
-                                          NULL, NULL, NULL);
-                if (rc == SQLITE_OK)
-                        rc = sqlite3_prepare_v3(scratch_db.db, "UPDATE a SET n = ?1 RETURNING n",
-                                                -1, SQLITE_PREPARE_PERSISTENT,
-                                                &scratch_db.to_number, NULL);
-                assert(rc == SQLITE_OK);
-        }
-        return scratch_db.to_number;
-}
+#include "gate/scratch.h"
 
 /* Short texts of digits alone need no SQLite. */
 static bool parse_digits(const struct value *v, int64_t *ret)
@@ -49,22 +25,9 @@ static bool parse_digits(const struct value *v, int64_t *ret)
 
 static struct value text_to_number(const struct value *v)
 {
-        sqlite3_stmt *stmt;
-        struct value number = *v;
         int64_t i;
 
-        if (parse_digits(v, &i))
-                return value_integer(i);
-        stmt = number_statement();
-        if (value_bind(stmt, 1, v) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
-                if (sqlite3_column_type(stmt, 0) == SQLITE_INTEGER)
-                        number = value_integer(sqlite3_column_int64(stmt, 0));
-                else if (sqlite3_column_type(stmt, 0) == SQLITE_FLOAT)
-                        number = value_real(sqlite3_column_double(stmt, 0));
-        }
-        sqlite3_reset(stmt);
-        sqlite3_clear_bindings(stmt);
-        return number;
+        return parse_digits(v, &i) ? value_integer(i) : scratch_to_number(v);
 }
 
 static struct value number_to_text(const struct value *v, char *scratch)

@@ -32,7 +32,7 @@ struct ddl_request {
         struct ddl_work *work;
         struct ddl_request *next;
         struct plan *plan;
-        int64_t give_up_us;
+        int64_t since_us, give_up_us;
 };
 
 /* p is of kind PLAN_DDL; a reference is taken. deadline_us: mono_us(), INT64_MAX: none. The answer

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/arena.h"
 #include "common/err.h"
 #include "common/value.h"
 #include "gate/catalog.h"
@@ -40,12 +41,15 @@ struct plan_part {
 };
 
 /* How an element of the value vector behind the client's parameters and the extracted literals
- * comes about. */
+ * comes about: a constant, a copy of an earlier element, or an expression. */
+enum plan_slot_kind { SLOT_CONSTANT = 0, SLOT_COPY, SLOT_EXPRESSION };
+
 struct plan_slot {
-        const char *expr; /* "SELECT …" of one value over the vector so far, run at the gate; NULL:
-                             copy of from_slot */
-        int from_slot;    /* copied value; -1: NULL */
-        bool rowid;       /* a NULL here becomes a new rowid of `table` */
+        enum plan_slot_kind kind;
+        bool rowid;            /* a NULL here becomes a new rowid of `table` */
+        int from;              /* SLOT_COPY: index into the vector */
+        const char *expr;      /* SLOT_EXPRESSION: "SELECT …" over the vector, run at the gate */
+        struct value constant; /* SLOT_CONSTANT */
 };
 
 enum plan_ddl_verb {
@@ -71,7 +75,6 @@ struct plan_ddl {
 struct plan {
         enum plan_kind kind;
         bool read_only; /* as sqlite3_stmt_readonly */
-        bool explain;   /* kind PLAN_EXPLAIN: rows are made by gate/explain.h */
         uint64_t keyspace_id;
         uint64_t schema_version;
 
@@ -89,7 +92,8 @@ struct plan {
         /* The value vector: the client's parameters by SQLite's numbers, then the literals the
          * normaliser took out, then slots. */
         size_t n_params;
-        const char **param_names; /* n_params; ":a", "?3", or "" for a plain ? (and gaps) */
+        const char *
+            *param_names; /* n_params + n_literals; ":a", "?3", or "" for a plain ? (and gaps) */
         size_t n_literals;
         struct plan_slot *slots;
         size_t n_slots;
@@ -99,19 +103,21 @@ struct plan {
         size_t n_insert_ids;
 
         struct plan_ddl *ddl;    /* PLAN_DDL */
-        struct plan *explained;  /* PLAN_EXPLAIN */
+        struct plan *explained;  /* PLAN_EXPLAIN: rows are made by gate/explain.h */
         bool analyze;            /* EXPLAIN ANALYZE */
-        size_t n_bytes;          /* memory it takes, for the cache */
         struct catalog *catalog; /* a reference */
-        /* What a success of this write does to the rowids of `table`. The default is always right. */
+        /* What a success of this write does to the rowids of `table`. The default is always right.
+         */
         enum plan_rowids {
                 ROWIDS_ANY = 0, /* anything */
                 ROWIDS_KEPT,    /* nothing: an UPDATE that assigns none */
-                ROWIDS_ADDED,   /* puts exactly those of insert_ids (indexes into the value vector) into it:
-                                   INSERT of VALUES without OR IGNORE, OR REPLACE, ON CONFLICT */
+                ROWIDS_ADDED,   /* puts exactly those of insert_ids (indexes into the value vector)
+                                   into it:   INSERT of VALUES without OR IGNORE, OR REPLACE, ON
+                                   CONFLICT */
                 ROWIDS_REMOVED, /* takes some away: DELETE */
         } rowids;
-        void *internal;
+        struct arena *arena; /* holds the plan itself and all it points to */
+        unsigned refs;
 };
 
 struct plan *plan_ref(struct plan *p);
@@ -138,7 +144,6 @@ struct plan_arg {
         struct value value;
 };
 
-struct arena;
 /* Binds positional and named arguments (names with or without the sigil), literals, and computes
  * slots except new rowids. ERR_INVALID (reason BAD_PARAMETERS): too many, a name that is not in the
  * statement or is ambiguous. Missing ones are NULL, as in SQLite. A slot's expression may fail as

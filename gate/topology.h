@@ -37,6 +37,9 @@ enum err_code topology_find(struct topology *t, const char *keyspace, size_t n_b
                             struct catalog **ret_catalog, struct err *reterr) must_check_;
 /* By id; NULL if absent or unusable. Borrowed until the topology changes. */
 struct catalog *topology_find_id(struct topology *t, uint64_t keyspace_id);
+/* The ids of all keyspaces, in no order. */
+size_t topology_n_keyspaces(const struct topology *t);
+uint64_t topology_keyspace_id_at(const struct topology *t, size_t i);
 
 uint64_t topology_version(const struct topology *t); /* 0: none yet; any thread */
 /* This gate's epoch at topo; 0: no heartbeat has been answered yet, or the lease has run out

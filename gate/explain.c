@@ -1,0 +1,171 @@
+/* explain.c - EXPLAIN: the plan as a small tree, one row a node. Loop thread. */
+#include "gate/explain.h"
+
+#include <string.h>
+
+#include "common/wire.h"
+#include "gate/plan_int.h"
+#include "sql/parse.h"
+
+/* Fields of ResultSet, Row and Column in api.proto. */
+enum {
+        RESULT_COLUMNS = 1,
+        RESULT_ROWS = 2,
+        ROW_VALUES = 1,
+        COLUMN_NAME = 1,
+        COLUMN_DECLARED_TYPE = 2
+};
+
+static const char *const column_names[] = {
+        "step", "shards", "sql", "rows", "bytes", "elapsed_us"
+};
+enum { N_COLUMNS = 3, N_ANALYZE_COLUMNS = 6 };
+
+/* ---- planning it */
+
+static enum err_code encode_columns(struct planner *p)
+{
+        struct plan *plan = p->plan;
+        struct buf b = BUF_INIT(0);
+
+        plan->n_columns = plan->analyze ? N_ANALYZE_COLUMNS : N_COLUMNS;
+        for (size_t i = 0; i < plan->n_columns; i++) {
+                size_t at = wire_begin(&b, RESULT_COLUMNS);
+
+                wire_add_str(&b, COLUMN_NAME, column_names[i]);
+                wire_add_str(&b, COLUMN_DECLARED_TYPE, i < N_COLUMNS ? "TEXT" : "INTEGER");
+                wire_end(&b, at);
+        }
+        plan->n_columns_bytes = b.n_bytes;
+        plan->columns = b.failed ? NULL : arena_memdup(p->arena, b.data, b.n_bytes);
+        buf_done(&b);
+        return plan->columns ? ERR_OK : planner_no_memory(p);
+}
+
+enum err_code plan_explain(struct planner *p)
+{
+        const struct sql_stmt *st = p->stmt;
+        uint32_t start = st->body->span.start;
+        enum err_code rc;
+
+        if (st->explain == SQL_EXPLAIN_QUERY_PLAN)
+                return err_set(p->reterr, ERR_UNIMPLEMENTED, "EXPLAIN_QUERY_PLAN",
+                               "EXPLAIN QUERY PLAN is not there yet; EXPLAIN shows how the gate "
+                               "runs the statement");
+        rc = plan_build(p->catalog, st->text + start, st->body->span.end - start, 0,
+                        &p->plan->explained, p->reterr);
+        if (rc) {
+                if (p->reterr && p->reterr->offset >= 0)
+                        p->reterr->offset += (int)start;
+                return rc;
+        }
+        p->plan->kind = PLAN_EXPLAIN;
+        p->plan->analyze = st->explain == SQL_EXPLAIN_ANALYZE;
+        p->plan->read_only = !p->plan->analyze || p->plan->explained->read_only;
+        return encode_columns(p);
+}
+
+/* ---- showing it */
+
+struct explanation {
+        const struct plan *plan; /* the explained one */
+        const struct shard_map *shards;
+        const struct explain_shard *measured;
+        size_t n_measured;
+        bool analyze;
+        struct buf *b;
+};
+
+static void add_text(struct explanation *x, const char *s)
+{
+        struct value v = s ? value_text(s, strlen(s)) : value_null();
+
+        value_add(x->b, ROW_VALUES, &v);
+}
+
+static void add_row(struct explanation *x, const char *step, const char *shards, const char *sql,
+                    const struct explain_shard *measured)
+{
+        size_t at = wire_begin(x->b, RESULT_ROWS);
+
+        add_text(x, step);
+        add_text(x, shards);
+        add_text(x, sql);
+        if (x->analyze) {
+                uint64_t figures[] = { measured ? measured->rows : 0,
+                                       measured ? measured->bytes : 0,
+                                       measured ? measured->elapsed_us : 0 };
+
+                for (size_t i = 0; i < ARRAY_LEN(figures); i++) {
+                        struct value v =
+                            measured ? value_integer((int64_t)figures[i]) : value_null();
+
+                        value_add(x->b, ROW_VALUES, &v);
+                }
+        }
+        wire_end(x->b, at);
+}
+
+/* "-20 20-40 …"; malloc'ed. */
+static char *list_shards(const struct explanation *x, const uint64_t *bits)
+{
+        struct buf b = BUF_INIT(0);
+
+        for (size_t i = 0; i < shard_map_size(x->shards); i++)
+                if (bits[i / 64] & (UINT64_C(1) << (i % 64)))
+                        buf_printf(&b, "%s%s", b.n_bytes ? " " : "",
+                                   shard_map_at(x->shards, i)->name);
+        return buf_take_str(&b);
+}
+
+static const char *describe_route(const struct route *r)
+{
+        static const char *const names[] = {
+                [ROUTE_ALL] = "all",
+                [ROUTE_HOME] = "home",
+                [ROUTE_ANY] = "any",
+                [ROUTE_KEYS] = "by key",
+        };
+
+        return names[r->kind];
+}
+
+static void add_part(struct explanation *x, size_t i, const uint64_t *bits)
+{
+        bool is_last = i + 1 == x->plan->n_parts && !x->plan->finish_sql;
+        char *step = xasprintf("%s part %zu", is_last ? "└─" : "├─", i + 1);
+        char *shards =
+            bits ? list_shards(x, bits) : xstrdup(describe_route(&x->plan->parts[i].route));
+
+        add_row(x, step, shards, x->plan->parts[i].sql, NULL);
+        free(step);
+        free(shards);
+        for (size_t k = 0; k < x->n_measured; k++) {
+                if (x->measured[k].part != i)
+                        continue;
+                step = xasprintf("%s  · %s", is_last ? "  " : "│ ", x->measured[k].tablet);
+                add_row(x, step, x->measured[k].shard, NULL, &x->measured[k]);
+                free(step);
+        }
+}
+
+void explain_rows(const struct plan *p, const uint64_t *const *shard_bits,
+                  const struct explain_shard *measured, size_t n_measured, struct buf *b)
+{
+        struct explanation x = {
+                .plan = p->explained,
+                .shards = catalog_shards(p->catalog),
+                .measured = measured,
+                .n_measured = n_measured,
+                .analyze = p->analyze,
+                .b = b,
+        };
+
+        add_row(&x, plan_kind_name(x.plan->kind), NULL, NULL, NULL);
+        for (size_t i = 0; i < x.plan->n_parts; i++)
+                add_part(&x, i, shard_bits ? shard_bits[i] : NULL);
+        if (x.plan->ddl && x.plan->ddl->sql)
+                add_row(&x, "└─ change", "all", x.plan->ddl->sql, NULL);
+        if (x.plan->finish_sql && *x.plan->finish_sql)
+                add_row(&x, "└─ finish", "gate", x.plan->finish_sql, NULL);
+}

@@ -1,0 +1,412 @@
+/* plan.c - one statement to one plan: parse, let SQLite judge it on the shadow, choose a strategy.
+ * Loop thread. */
+#include "gate/plan.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/sqlite_err.h"
+#include "common/wire.h"
+#include "gate/plan_int.h"
+#include "gate/scratch.h"
+#include "sql/parse.h"
+
+enum {
+        MAX_PLAN_BYTES = 64 << 20,
+        MAX_SCRATCH_BYTES = 256 << 20,
+        /* Expressions that are computed at the gate while planning have no clock of their own. */
+        NOW_WHILE_PLANNING = 0,
+};
+
+const char *plan_kind_name(enum plan_kind kind)
+{
+        static const char *const names[] = {
+                [PLAN_LOCAL] = "local",
+                [PLAN_SINGLE_SHARD] = "single_shard",
+                [PLAN_MULTI_SHARD] = "multi_shard",
+                [PLAN_SCATTER] = "scatter",
+                [PLAN_SCATTER_AGGREGATE] = "scatter_aggregate",
+                [PLAN_REFERENCE] = "reference",
+                [PLAN_UNSHARDED] = "unsharded",
+                [PLAN_GATHER] = "gather",
+                [PLAN_DDL] = "ddl",
+                [PLAN_EXPLAIN] = "explain",
+        };
+
+        return names[kind];
+}
+
+/* ---- life */
+
+static struct plan *plan_new(struct catalog *c)
+{
+        struct arena *arena = arena_new(MAX_PLAN_BYTES);
+        struct plan *p = arena_calloc(arena, 1, sizeof *p);
+
+        if (!p) {
+                arena_free(arena);
+                return NULL;
+        }
+        p->refs = 1;
+        p->arena = arena;
+        p->catalog = catalog_ref(c);
+        p->keyspace_id = catalog_id(c);
+        p->schema_version = catalog_schema_version(c);
+        return p;
+}
+
+struct plan *plan_ref(struct plan *p)
+{
+        p->refs++;
+        return p;
+}
+
+struct plan *plan_unref(struct plan *p)
+{
+        if (!p || --p->refs > 0)
+                return NULL;
+        plan_unref(p->explained);
+        catalog_unref(p->catalog);
+        arena_free(p->arena);
+        return NULL;
+}
+
+enum err_code planner_no_memory(struct planner *p)
+{
+        return err_set(p->reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
+                       "the statement is too large to be planned");
+}
+
+/* ---- slots */
+
+enum err_code planner_add_slot(struct planner *p, const struct plan_slot *slot, int *ret_index)
+{
+        struct plan *plan = p->plan;
+
+        if (plan->n_slots == p->n_slots_allocated) {
+                size_t n_new = p->n_slots_allocated ? p->n_slots_allocated * 2 : 4;
+                struct plan_slot *grown = arena_alloc(p->arena, n_new * sizeof *grown);
+
+                if (!grown)
+                        return planner_no_memory(p);
+                if (plan->n_slots)
+                        memcpy(grown, plan->slots, plan->n_slots * sizeof *grown);
+                plan->slots = grown;
+                p->n_slots_allocated = n_new;
+        }
+        plan->slots[plan->n_slots] = *slot;
+        *ret_index = (int)(plan->n_params + plan->n_literals + plan->n_slots++);
+        return ERR_OK;
+}
+
+static bool is_literal(const struct sql_expr *e)
+{
+        if (e->kind == SQL_EXPR_NEGATE || e->kind == SQL_EXPR_PLUS)
+                return e->left->kind == SQL_EXPR_INTEGER || e->left->kind == SQL_EXPR_FLOAT;
+        return e->kind >= SQL_EXPR_NULL && e->kind <= SQL_EXPR_BLOB;
+}
+
+/* The same value is computed once. */
+static bool find_slot(const struct plan *plan, const struct plan_slot *slot, int *ret_index)
+{
+        for (size_t i = 0; i < plan->n_slots; i++) {
+                const struct plan_slot *have = &plan->slots[i];
+
+                if (have->rowid || have->kind != slot->kind)
+                        continue;
+                if (slot->kind == SLOT_CONSTANT ? value_same(&have->constant, &slot->constant)
+                                                : strcmp(have->expr, slot->expr) == 0) {
+                        *ret_index = (int)(plan->n_params + plan->n_literals + i);
+                        return true;
+                }
+        }
+        return false;
+}
+
+enum err_code planner_value_slot(struct planner *p, const struct sql_expr *e, int *ret_index)
+{
+        struct plan_slot slot = { .kind = SLOT_EXPRESSION };
+        struct buf b = BUF_INIT(MAX_PLAN_BYTES);
+        enum err_code rc;
+
+        if (e->kind == SQL_EXPR_VARIABLE) {
+                *ret_index = (int)e->number - 1;
+                return ERR_OK;
+        }
+        buf_add_str(&b, "SELECT ");
+        rc = planner_print_to(p, e, &b);
+        if (!rc)
+                rc = planner_keep(p, &b, &slot.expr);
+        buf_done(&b);
+        if (!rc && is_literal(e)) {
+                slot.kind = SLOT_CONSTANT;
+                rc = scratch_eval(slot.expr, NULL, 0, NOW_WHILE_PLANNING, p->arena, &slot.constant,
+                                  p->reterr);
+        }
+        if (rc || (!(node_traits(e) & TRAIT_VOLATILE) && find_slot(p->plan, &slot, ret_index)))
+                return rc;
+        return planner_add_slot(p, &slot, ret_index);
+}
+
+/* ---- text */
+
+/* Names of functions that speak of the connection; a statement outside of a session is the first on
+ * its own. */
+static bool is_connection_call(const struct sql_expr *e)
+{
+        return e->kind == SQL_EXPR_CALL && e->call.args.n == 0 &&
+               (sql_name_is(&e->call.name, "changes") ||
+                sql_name_is(&e->call.name, "total_changes") ||
+                sql_name_is(&e->call.name, "last_insert_rowid"));
+}
+
+static bool print_for_shards(struct sql_printer *pr, const struct sql_node *node, void *ctx)
+{
+        const struct sql_expr *e = (const struct sql_expr *)node;
+        char text[16];
+
+        if (node->kind == SQL_EXPR_VARIABLE) {
+                snprintf(text, sizeof text, "?%u", e->number);
+                sql_print_text(pr, text);
+                return true;
+        }
+        if (is_connection_call(e)) {
+                sql_print_text(pr, "0");
+                return true;
+        }
+        return false;
+}
+
+enum err_code planner_print_to(struct planner *p, const void *node, struct buf *b)
+{
+        struct sql_print_options o = { .hook = print_for_shards, .plain_sqlite = true };
+
+        return sql_print(b, node, &o, p->reterr);
+}
+
+enum err_code planner_keep(struct planner *p, struct buf *b, const char **ret_sql)
+{
+        const char *s =
+            b->failed ? NULL : arena_strndup(p->arena, (const char *)b->data, b->n_bytes);
+
+        if (!s)
+                return planner_no_memory(p);
+        *ret_sql = s;
+        return ERR_OK;
+}
+
+enum err_code planner_print(struct planner *p, const void *node, const char **ret_sql)
+{
+        struct buf b = BUF_INIT(MAX_PLAN_BYTES);
+        enum err_code rc = planner_print_to(p, node, &b);
+
+        if (!rc)
+                rc = planner_keep(p, &b, ret_sql);
+        buf_done(&b);
+        return rc;
+}
+
+/* ---- parts */
+
+enum err_code planner_add_part(struct planner *p, struct plan_part **ret_part)
+{
+        struct plan_part *parts = arena_calloc(p->arena, p->plan->n_parts + 1, sizeof *parts);
+
+        if (!parts)
+                return planner_no_memory(p);
+        if (p->plan->n_parts)
+                memcpy(parts, p->plan->parts, p->plan->n_parts * sizeof *parts);
+        p->plan->parts = parts;
+        *ret_part = &parts[p->plan->n_parts++];
+        return ERR_OK;
+}
+
+enum err_code planner_pass_through(struct planner *p, enum plan_kind kind,
+                                   const struct route *route)
+{
+        struct plan_part *part;
+        enum err_code rc = planner_add_part(p, &part);
+
+        if (rc)
+                return rc;
+        p->plan->kind = kind;
+        part->route = *route;
+        part->n_columns = p->plan->n_columns;
+        return planner_print(p, p->stmt, &part->sql);
+}
+
+/* ---- what SQLite says of the statement */
+
+static enum err_code encode_columns(struct planner *p, sqlite3_stmt *stmt)
+{
+        struct plan *plan = p->plan;
+        struct buf b = BUF_INIT(MAX_PLAN_BYTES);
+
+        plan->n_columns = (size_t)sqlite3_column_count(stmt);
+        if (plan->n_columns)
+                value_add_columns(&b, stmt);
+        plan->n_columns_bytes = b.n_bytes;
+        plan->columns = b.failed ? NULL : arena_memdup(p->arena, b.data, b.n_bytes);
+        buf_done(&b);
+        return plan->columns ? ERR_OK : planner_no_memory(p);
+}
+
+static enum err_code name_params(struct planner *p, size_t n_literals)
+{
+        struct plan *plan = p->plan;
+        size_t n = p->stmt->n_variables;
+
+        plan->n_literals = n_literals;
+        plan->n_params = n - n_literals;
+        plan->param_names = arena_alloc(p->arena, (n ? n : 1) * sizeof *plan->param_names);
+        if (!plan->param_names)
+                return planner_no_memory(p);
+        for (size_t i = 0; i < n; i++) {
+                const struct sql_str *name =
+                    i < p->stmt->variables.n ? &p->stmt->variables.items[i] : NULL;
+
+                plan->param_names[i] =
+                    name && name->data ? arena_strndup(p->arena, name->data, name->n_bytes) : "";
+                if (!plan->param_names[i])
+                        return planner_no_memory(p);
+        }
+        return ERR_OK;
+}
+
+/* Prepares the statement where the schema is and no rows are: what is wrong with it is wrong in
+ * SQLite's words. */
+static enum err_code judge(struct planner *p, const char *sql, size_t n_bytes)
+{
+        struct sqlite3 *db = catalog_shadow(p->catalog);
+        sqlite3_stmt *stmt = NULL;
+        enum err_code rc;
+
+        if (sqlite3_prepare_v2(db, sql, (int)n_bytes, &stmt, NULL) != SQLITE_OK)
+                return sqlite_err_set(p->reterr, db, sqlite3_extended_errcode(db));
+        p->plan->read_only = sqlite3_stmt_readonly(stmt);
+        rc = encode_columns(p, stmt);
+        sqlite3_finalize(stmt);
+        return rc;
+}
+
+static enum err_code plan_nothing(struct planner *p)
+{
+        p->plan->kind = PLAN_LOCAL;
+        p->plan->read_only = true;
+        p->plan->columns = (const uint8_t *)"";
+        p->plan->finish_sql = "";
+        return ERR_OK;
+}
+
+static enum err_code refuse(struct planner *p)
+{
+        static const struct {
+                enum sql_kind type;
+                const char *reason;
+                const char *msg;
+        } refusals[] = {
+                { SQL_TRANSACTION, "TRANSACTIONS",
+                  "transactions are not there yet: every statement commits by itself" },
+                { SQL_PRAGMA, "PRAGMA", "PRAGMA is not there yet" },
+                { SQL_ATTACH, "ATTACH", "ATTACH is refused: a keyspace is one database" },
+                { SQL_DETACH, "ATTACH", "DETACH is refused: a keyspace is one database" },
+                { SQL_VACUUM, "VACUUM", "VACUUM is not there yet" },
+                { SQL_ANALYZE, "ANALYZE", "ANALYZE is not there yet" },
+                { SQL_REINDEX, "REINDEX", "REINDEX is not there yet" },
+                { SQL_CREATE_VIEW, "VIEWS", "views are not there yet" },
+                { SQL_CREATE_TRIGGER, "TRIGGERS", "triggers are not there yet" },
+                { SQL_CREATE_VIRTUAL_TABLE, "VIRTUAL_TABLES", "virtual tables are not there yet" },
+                { SQL_ALTER_TABLE, "ALTER_TABLE", "ALTER TABLE is not there yet" },
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+                if (refusals[i].type == p->stmt->type) {
+                        err_set(p->reterr, ERR_UNIMPLEMENTED, refusals[i].reason, "%s",
+                                refusals[i].msg);
+                        if (p->reterr)
+                                p->reterr->offset = (int)p->stmt->body->span.start;
+                        return ERR_UNIMPLEMENTED;
+                }
+        return err_set(p->reterr, ERR_UNIMPLEMENTED, "STATEMENT",
+                       "this kind of statement is not there yet");
+}
+
+static enum err_code choose(struct planner *p, const char *sql, size_t n_bytes)
+{
+        enum err_code rc;
+
+        if (p->stmt->type == SQL_EMPTY)
+                return plan_nothing(p);
+        if (p->stmt->explain != SQL_EXPLAIN_NONE)
+                return plan_explain(p);
+        switch (p->stmt->type) {
+        case SQL_SELECT:
+        case SQL_INSERT:
+        case SQL_UPDATE:
+        case SQL_DELETE:
+                rc = judge(p, sql, n_bytes);
+                if (rc)
+                        return rc;
+                break;
+        case SQL_CREATE_TABLE:
+        case SQL_CREATE_INDEX:
+        case SQL_DROP:
+                return plan_ddl(p);
+        default:
+                return refuse(p);
+        }
+        switch (p->stmt->type) {
+        case SQL_SELECT:
+                return plan_select(p);
+        case SQL_INSERT:
+                return plan_insert(p);
+        case SQL_UPDATE:
+                return plan_update(p);
+        default:
+                return plan_delete(p);
+        }
+}
+
+/* One statement is one statement: what follows it may only be blank. */
+static enum err_code check_tail(struct planner *p, const char *sql, size_t n_bytes, size_t tail)
+{
+        struct sql_stmt *next;
+        enum err_code rc;
+
+        if (tail >= n_bytes)
+                return ERR_OK;
+        rc = sql_parse(p->scratch, sql + tail, n_bytes - tail, &next, NULL, NULL);
+        if (!rc && next->type == SQL_EMPTY)
+                return ERR_OK;
+        err_set(p->reterr, ERR_INVALID, "SEVERAL_STATEMENTS",
+                "one statement at a time: there is another behind the first");
+        if (p->reterr)
+                p->reterr->offset = (int)tail;
+        return ERR_INVALID;
+}
+
+enum err_code plan_build(struct catalog *c, const char *sql, size_t n_bytes, size_t n_literals,
+                         struct plan **ret_plan, struct err *reterr)
+{
+        cleanup_(arena_freep) struct arena *scratch = arena_new(MAX_SCRATCH_BYTES);
+        cleanup_(plan_unrefp) struct plan *plan = plan_new(c);
+        struct planner p = { .catalog = c, .plan = plan, .scratch = scratch, .reterr = reterr };
+        size_t tail = 0;
+        enum err_code rc;
+
+        if (!plan)
+                return planner_no_memory(&p);
+        p.arena = plan->arena;
+        rc = sql_parse(scratch, sql, n_bytes, &p.stmt, &tail, reterr);
+        if (!rc)
+                rc = check_tail(&p, sql, n_bytes, tail);
+        if (!rc)
+                rc = name_params(&p, n_literals);
+        if (!rc)
+                rc = choose(&p, sql, tail);
+        if (rc)
+                return rc;
+        *ret_plan = TAKE(plan);
+        return ERR_OK;
+}

@@ -1,0 +1,281 @@
+/* plan_aggregate.c - aggregates over several shards: each shard groups and sends partial results,
+ * the gate's SQLite groups these again and computes the answer's columns, HAVING, ORDER BY and
+ * LIMIT from them. What needs the single rows (DISTINCT inside an aggregate, GROUP_CONCAT, columns
+ * that are not grouped by) is left to gather. Loop thread. */
+#include <string.h>
+
+#include "gate/plan_int.h"
+
+enum { MAX_AGGREGATES = 500 };
+
+/* The part's table has columns g0 … for the group's expressions and a0 … for the partial
+ * aggregates. */
+struct aggregate {
+        struct planner *p;
+        const struct scope *scope;
+        struct simple q;
+        struct sql_exprs partials; /* calls, as they go to the shards */
+        bool unfit;
+};
+
+static bool collates_binary(const struct aggregate *g, const struct sql_expr *e)
+{
+        struct sql_name name = { .text = scope_collation(g->scope, e) };
+
+        return sql_name_is(&name, "BINARY");
+}
+
+/* How a partial result is computed at the shards and merged at the gate. */
+static const struct function {
+        const char *name, *partial, *merge;
+} functions[] = {
+        { "count", "count", "sum" },
+        { "sum", "_shoal_sum_part", "_shoal_sum" },
+        { "total", "_shoal_sum_part", "_shoal_total" },
+        { "avg", "_shoal_sum_part", "_shoal_avg" },
+        { "min", "min", "min" },
+        { "max", "max", "max" },
+};
+
+static const struct function *find_function(const struct aggregate *g, const struct sql_expr *e)
+{
+        bool one_arg = e->call.args.n == 1;
+
+        if (e->call.is_distinct)
+                return NULL;
+        for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
+                if (!sql_name_is(&e->call.name, functions[i].name))
+                        continue;
+                if (i == 0) /* count(*), count(), count(x) */
+                        return &functions[i];
+                /* Of equal texts that look different MIN and MAX show the first they meet. */
+                return one_arg && collates_binary(g, e->call.args.items[0]) ? &functions[i] : NULL;
+        }
+        return NULL;
+}
+
+static struct sql_expr *make_column(struct aggregate *g, char letter, size_t number)
+{
+        struct sql_expr *e = sql_new(g->p->scratch, SQL_EXPR_COLUMN);
+        char *name = arena_printf(g->p->scratch, "%c%zu", letter, number);
+
+        if (!e || !name)
+                return NULL;
+        e->column = sql_name_of(name);
+        return e;
+}
+
+/* Index of the partial call, added if it is not there yet. */
+static bool find_partial(struct aggregate *g, struct sql_expr *call, size_t *ret_index)
+{
+        for (uint32_t i = 0; i < g->partials.n; i++)
+                if (sql_equal(g->partials.items[i], call, true)) {
+                        *ret_index = i;
+                        return true;
+                }
+        *ret_index = g->partials.n;
+        return g->partials.n < MAX_AGGREGATES && sql_list_add(g->p->scratch, &g->partials, call);
+}
+
+static bool replace_call(struct aggregate *g, struct sql_expr *e)
+{
+        const struct function *f = find_function(g, e);
+        struct sql_expr *partial, *merged, *column;
+        size_t i;
+
+        if (!f)
+                return false;
+        partial = sql_clone(g->p->scratch, e);
+        merged = sql_new(g->p->scratch, SQL_EXPR_CALL);
+        if (!partial || !merged)
+                return false;
+        partial->call.name = sql_name_of(f->partial);
+        if (!find_partial(g, partial, &i))
+                return false;
+        column = make_column(g, 'a', i);
+        merged->call.name = sql_name_of(f->merge);
+        if (!column || !sql_list_add(g->p->scratch, &merged->call.args, column))
+                return false;
+        *e = *merged;
+        return true;
+}
+
+static int find_group(const struct aggregate *g, const struct sql_expr *e)
+{
+        for (uint32_t i = 0; i < g->q.arm->group_by.n; i++)
+                if (sql_equal(g->q.arm->group_by.items[i], e, true))
+                        return (int)i;
+        return -1;
+}
+
+/* Rewrites an expression over the table into one over the part's table. */
+static enum sql_walk rewrite(struct sql_node *node, void *ctx)
+{
+        struct aggregate *g = ctx;
+        struct sql_expr *e = (struct sql_expr *)node, *column;
+        int group;
+
+        if (!sql_is_expr(node))
+                return SQL_WALK_ON;
+        group = find_group(g, e);
+        if (group >= 0) {
+                column = make_column(g, 'g', (size_t)group);
+                if (!column)
+                        goto unfit;
+                *e = *column;
+                return SQL_WALK_SKIP;
+        }
+        if (e->kind == SQL_EXPR_CALL && call_is_aggregate(e)) {
+                if (!replace_call(g, e))
+                        goto unfit;
+                return SQL_WALK_SKIP;
+        }
+        if (e->kind == SQL_EXPR_COLUMN && scope_find_column(g->scope, e) != COLUMN_NONE)
+                goto unfit;
+        return SQL_WALK_ON;
+
+unfit:
+        g->unfit = true;
+        return SQL_WALK_STOP;
+}
+
+static bool rewrite_expr(struct aggregate *g, struct sql_expr *e)
+{
+        return !e || (sql_walk(e, rewrite, NULL, g) == SQL_WALK_ON && !g->unfit);
+}
+
+/* A constant integer would be read as a position. */
+static bool is_constant_term(const struct sql_expr *e)
+{
+        return !(node_traits(e) & (TRAIT_COLUMN | TRAIT_AGGREGATE));
+}
+
+static bool rewrite_all(struct aggregate *g)
+{
+        struct sql_arm *arm = g->q.arm;
+
+        for (uint32_t i = 0; i < arm->results.n; i++)
+                if (!rewrite_expr(g, arm->results.items[i]->expr))
+                        return false;
+        for (uint32_t i = 0; i < g->q.order.n; i++)
+                if (is_constant_term(g->q.order.items[i]->expr) ||
+                    !rewrite_expr(g, g->q.order.items[i]->expr))
+                        return false;
+        return rewrite_expr(g, arm->having);
+}
+
+static bool groups_fit(const struct aggregate *g)
+{
+        for (uint32_t i = 0; i < g->q.arm->group_by.n; i++) {
+                const struct sql_expr *e = g->q.arm->group_by.items[i];
+
+                if (!collates_binary(g, e) ||
+                    (node_traits(e) & (TRAIT_VOLATILE | TRAIT_AGGREGATE)) || is_constant_term(e))
+                        return false;
+        }
+        return true;
+}
+
+static enum err_code print_part(struct aggregate *g, struct plan_part *part)
+{
+        const struct sql_exprs *groups = &g->q.arm->group_by;
+        struct buf b = BUF_INIT(0);
+        enum err_code rc = ERR_OK;
+
+        buf_add_str(&b, "SELECT ");
+        for (uint32_t i = 0; !rc && i < groups->n; i++) {
+                buf_add_str(&b, i ? ", " : "");
+                rc = planner_print_to(g->p, groups->items[i], &b);
+        }
+        for (uint32_t i = 0; !rc && i < g->partials.n; i++) {
+                buf_add_str(&b, i || groups->n ? ", " : "");
+                rc = planner_print_to(g->p, g->partials.items[i], &b);
+        }
+        if (!rc)
+                rc = add_from_where(g->p, &g->q, &b);
+        for (uint32_t i = 0; !rc && i < groups->n; i++)
+                buf_printf(&b, "%s%u", i ? ", " : " GROUP BY ", i + 1);
+        if (!rc)
+                rc = planner_keep(g->p, &b, &part->sql);
+        buf_done(&b);
+        return rc;
+}
+
+/* The group's columns keep the affinity of their expressions, so that HAVING compares as it would
+ * have. */
+static enum err_code print_load(struct aggregate *g, struct plan_part *part)
+{
+        const struct sql_exprs *groups = &g->q.arm->group_by;
+        struct buf ddl = BUF_INIT(0), load = BUF_INIT(0);
+        enum err_code rc;
+
+        buf_add_str(&ddl, "CREATE TABLE " PART_TABLE " (");
+        buf_add_str(&load, "INSERT INTO " PART_TABLE " VALUES (");
+        for (uint32_t i = 0; i < groups->n; i++)
+                buf_printf(&ddl, "%sg%u %s", i ? ", " : "", i,
+                           affinity_type_name(scope_affinity(g->scope, groups->items[i])));
+        for (uint32_t i = 0; i < g->partials.n; i++)
+                buf_printf(&ddl, "%sa%u", i || groups->n ? ", " : "", i);
+        part->n_columns = groups->n + g->partials.n;
+        for (size_t i = 0; i < part->n_columns; i++)
+                buf_add_str(&load, i ? ", ?" : "?");
+        buf_add_str(&ddl, ")");
+        buf_add_str(&load, ")");
+        rc = planner_keep(g->p, &ddl, &part->load_ddl);
+        if (!rc)
+                rc = planner_keep(g->p, &load, &part->load_sql);
+        buf_done(&ddl);
+        buf_done(&load);
+        return rc;
+}
+
+static enum err_code print_finish(struct aggregate *g)
+{
+        const struct sql_arm *arm = g->q.arm;
+        struct buf b = BUF_INIT(0);
+        enum err_code rc = ERR_OK;
+
+        buf_add_str(&b, arm->distinct == SQL_DISTINCT_DISTINCT ? "SELECT DISTINCT " : "SELECT ");
+        for (uint32_t i = 0; !rc && i < arm->results.n; i++) {
+                buf_add_str(&b, i ? ", " : "");
+                rc = planner_print_to(g->p, arm->results.items[i]->expr, &b);
+        }
+        buf_add_str(&b, " FROM " PART_TABLE);
+        for (uint32_t i = 0; i < arm->group_by.n; i++)
+                buf_printf(&b, "%sg%u", i ? ", " : " GROUP BY ", i);
+        if (!rc && arm->having) {
+                buf_add_str(&b, " HAVING ");
+                rc = planner_print_to(g->p, arm->having, &b);
+        }
+        for (uint32_t i = 0; !rc && i < g->q.order.n; i++) {
+                buf_add_str(&b, i ? ", " : " ORDER BY ");
+                rc = planner_print_to(g->p, g->q.order.items[i], &b);
+        }
+        if (!rc)
+                rc = add_limit(g->p, &g->q, &b);
+        if (!rc)
+                rc = planner_keep(g->p, &b, &g->p->plan->finish_sql);
+        buf_done(&b);
+        return rc;
+}
+
+enum plan_try plan_aggregate(struct planner *p, const struct scope *s, const struct route *route)
+{
+        struct aggregate g = { .p = p, .scope = s };
+        struct plan_part *part;
+        enum plan_try tried;
+
+        if (node_traits(p->stmt->select) & TRAIT_WINDOW)
+                return TRY_NEXT;
+        tried = simplify(p, s, &g.q);
+        if (tried != TRY_DONE)
+                return tried;
+        if (!groups_fit(&g) || !rewrite_all(&g) || g.partials.n + g.q.arm->group_by.n == 0)
+                return TRY_NEXT;
+        if (planner_add_part(p, &part) || print_part(&g, part) || print_load(&g, part) ||
+            print_finish(&g))
+                return TRY_ERROR;
+        part->route = *route;
+        p->plan->kind = route->kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER_AGGREGATE;
+        return TRY_DONE;
+}

@@ -1,0 +1,299 @@
+/* plan_gather.c - any other query: the rows that can matter of every table it names, with the
+ * columns it names and their rowids, are loaded into tables of the same names, affinities and
+ * collations at the gate, where the query itself runs. Loop thread. */
+#include <string.h>
+#include <strings.h>
+
+#include "gate/plan_int.h"
+
+/* ---- which columns */
+
+struct needed {
+        const struct catalog_table *table;
+        bool *columns;
+};
+
+static enum sql_walk note_names(struct sql_node *node, void *ctx)
+{
+        struct needed *n = ctx;
+        const struct sql_expr *e = (const struct sql_expr *)node;
+        const struct sql_source *source = (const struct sql_source *)node;
+        int i;
+
+        if (node->kind == SQL_EXPR_COLUMN) {
+                i = catalog_column_index(n->table, e->column.text);
+                if (i >= 0)
+                        n->columns[i] = true;
+        } else if (node->kind == SQL_SOURCE) {
+                for (uint32_t k = 0; k < source->using_columns.n; k++) {
+                        i = catalog_column_index(n->table, source->using_columns.items[k].text);
+                        if (i >= 0)
+                                n->columns[i] = true;
+                }
+        }
+        return SQL_WALK_ON;
+}
+
+/* By name alone: a column of another table with that name costs a few bytes. */
+static enum err_code find_needed(struct planner *p, const struct table_uses *uses,
+                                 const struct catalog_table *t, bool **ret_columns)
+{
+        struct needed n = { .table = t,
+                            .columns = arena_calloc(p->scratch, t->n_columns + 1, sizeof(bool)) };
+
+        if (!n.columns)
+                return planner_no_memory(p);
+        if (uses->has_star)
+                memset(n.columns, true, t->n_columns);
+        else if (sql_walk(p->stmt, note_names, NULL, &n) != SQL_WALK_ON)
+                return planner_no_memory(p);
+        if (t->rowid_column >= 0)
+                n.columns[t->rowid_column] = false; /* it is the rowid */
+        *ret_columns = n.columns;
+        return ERR_OK;
+}
+
+/* ---- which rows */
+
+/* Conjuncts of an arm's WHERE that speak of one source only. */
+struct pushing {
+        struct planner *p;
+        const struct sql_arm *arm;
+        const struct sql_source *source;
+        struct scope scope;
+        bool other; /* a name was found that is, or may be, somebody else's */
+};
+
+static bool source_may_have(const struct planner *p, const struct sql_source *source,
+                            const char *column)
+{
+        const struct catalog_table *t;
+
+        if (source->type != SQL_SOURCE_TABLE)
+                return true;
+        t = catalog_find_table(p->catalog, source->table->name.text);
+        return !t || catalog_column_index(t, column) >= 0;
+}
+
+static enum sql_walk check_name(struct sql_node *node, void *ctx)
+{
+        struct pushing *w = ctx;
+        const struct sql_expr *e = (const struct sql_expr *)node;
+        int column;
+
+        if (node->kind != SQL_EXPR_COLUMN)
+                return SQL_WALK_ON;
+        column = scope_find_column(&w->scope, e);
+        if (column == COLUMN_NONE && !(node_traits(e) & TRAIT_COLUMN))
+                return SQL_WALK_ON; /* TRUE, FALSE */
+        w->other = column == COLUMN_NONE;
+        for (uint32_t i = 0; !e->table.text && !w->other && i < w->arm->from.n; i++)
+                if (w->arm->from.items[i] != w->source)
+                        w->other = column == COLUMN_ROWID ||
+                                   source_may_have(w->p, w->arm->from.items[i], e->column.text);
+        return w->other ? SQL_WALK_STOP : SQL_WALK_ON;
+}
+
+static bool can_push(struct pushing *w, struct sql_expr *e)
+{
+        unsigned traits = node_traits(e);
+
+        if (traits & (TRAIT_SUBQUERY | TRAIT_VOLATILE | TRAIT_AGGREGATE | TRAIT_WINDOW))
+                return false;
+        w->other = false;
+        return sql_walk(e, check_name, NULL, w) == SQL_WALK_ON && !w->other;
+}
+
+/* Two sources of one name: a qualified column could be either's. */
+static bool is_name_unique(const struct sql_arm *arm, const struct sql_source *source,
+                           const char *name)
+{
+        for (uint32_t i = 0; i < arm->from.n; i++) {
+                const struct sql_source *other = arm->from.items[i];
+                const char *called = other->alias.text ? other->alias.text
+                                     : other->table && other->table->name.text
+                                         ? other->table->name.text
+                                         : "";
+
+                if (other != source && strcasecmp(called, name) == 0)
+                        return false;
+        }
+        return true;
+}
+
+/* Rows of the source that WHERE drops are in no row of the join: not so on the far side of an outer
+ * join. */
+static bool where_filters(const struct sql_arm *arm, const struct sql_source *source)
+{
+        if (source->join & (SQL_JOIN_LEFT | SQL_JOIN_RIGHT))
+                return false;
+        for (uint32_t i = 0; i < arm->from.n; i++)
+                if ((arm->from.items[i]->join & SQL_JOIN_RIGHT) ||
+                    arm->from.items[i]->type == SQL_SOURCE_JOIN)
+                        return false;
+        return true;
+}
+
+static enum err_code find_pushed(struct planner *p, const struct table_use *use,
+                                 struct sql_exprs *ret_list, struct scope *ret_scope)
+{
+        struct pushing w = { .p = p, .arm = use->arm, .source = use->source };
+        struct sql_exprs all = { 0 };
+
+        *ret_list = (struct sql_exprs){ 0 };
+        *ret_scope = (struct scope){ .table = use->table, .name = use->table->name };
+        if (!use->arm || !use->source || !where_filters(use->arm, use->source))
+                return ERR_OK;
+        if (use->source->alias.text)
+                ret_scope->name = use->source->alias.text;
+        w.scope = *ret_scope;
+        if (!is_name_unique(use->arm, use->source, ret_scope->name))
+                return ERR_OK;
+        if (!add_conjuncts(p, use->arm->where, &all))
+                return planner_no_memory(p);
+        for (uint32_t i = 0; i < all.n; i++)
+                if (can_push(&w, all.items[i]) && !sql_list_add(p->scratch, ret_list, all.items[i]))
+                        return planner_no_memory(p);
+        return ERR_OK;
+}
+
+/* ---- the part */
+
+static void add_name(struct buf *b, const char *name)
+{
+        sql_quote_name(b, name, strlen(name));
+}
+
+static enum err_code print_part(struct planner *p, const struct table_use *use, const bool *columns,
+                                const struct scope *scope, const struct sql_exprs *pushed,
+                                struct plan_part *part)
+{
+        const struct catalog_table *t = use->table;
+        struct buf b = BUF_INIT(0);
+        enum err_code rc = ERR_OK;
+
+        buf_add_str(&b, "SELECT ");
+        part->n_columns = 0;
+        if (!t->without_rowid && t->rowid_name) {
+                add_name(&b, t->rowid_name);
+                part->n_columns++;
+        }
+        for (size_t i = 0; i < t->n_columns; i++) {
+                if (!columns[i])
+                        continue;
+                buf_add_str(&b, part->n_columns++ ? ", " : "");
+                add_name(&b, t->columns[i].name);
+        }
+        if (part->n_columns == 0) { /* rows are counted, nothing of them is looked at */
+                buf_add_str(&b, "NULL");
+                part->n_columns = 1;
+        }
+        buf_add_str(&b, " FROM ");
+        add_name(&b, t->name);
+        buf_add_str(&b, " AS ");
+        add_name(&b, scope->name);
+        for (uint32_t i = 0; !rc && i < pushed->n; i++) {
+                buf_add_str(&b, i ? " AND (" : " WHERE (");
+                rc = planner_print_to(p, pushed->items[i], &b);
+                buf_add_str(&b, ")");
+        }
+        if (!rc)
+                rc = planner_keep(p, &b, &part->sql);
+        buf_done(&b);
+        return rc;
+}
+
+/* The table at the gate: all columns by name and order, so that * and positions mean the same;
+ * those that were not fetched stay NULL. Constraints and indexes are left behind: the rows have
+ * passed them. */
+static enum err_code print_load(struct planner *p, const struct catalog_table *t,
+                                const bool *columns, struct plan_part *part)
+{
+        struct buf ddl = BUF_INIT(0), load = BUF_INIT(0);
+        size_t n = 0;
+        enum err_code rc;
+
+        buf_add_str(&ddl, "CREATE TABLE ");
+        add_name(&ddl, t->name);
+        buf_add_str(&load, "INSERT INTO ");
+        add_name(&load, t->name);
+        buf_add_str(&load, " (");
+        if (!t->without_rowid && t->rowid_name) {
+                add_name(&load, t->rowid_name);
+                n++;
+        }
+        for (size_t i = 0; i < t->n_columns; i++) {
+                const struct catalog_column *c = &t->columns[i];
+
+                buf_add_str(&ddl, i ? ", " : " (");
+                add_name(&ddl, c->name);
+                buf_printf(&ddl, " %s", affinity_type_name(c->affinity));
+                if ((int)i == t->rowid_column)
+                        buf_add_str(&ddl, " PRIMARY KEY");
+                buf_add_str(&ddl, " COLLATE ");
+                add_name(&ddl, c->collation);
+                if (columns[i]) {
+                        buf_add_str(&load, n++ ? ", " : "");
+                        add_name(&load, c->name);
+                }
+        }
+        buf_add_str(&ddl, ")");
+        if (n == 0)
+                add_name(&load, t->columns[0].name);
+        buf_add_str(&load, ") VALUES (");
+        for (size_t i = 0; i < part->n_columns; i++)
+                buf_add_str(&load, i ? ", ?" : "?");
+        buf_add_str(&load, ")");
+        rc = planner_keep(p, &ddl, &part->load_ddl);
+        if (!rc)
+                rc = planner_keep(p, &load, &part->load_sql);
+        buf_done(&ddl);
+        buf_done(&load);
+        return rc;
+}
+
+static enum err_code add_table(struct planner *p, const struct table_uses *uses,
+                               const struct table_use *use)
+{
+        struct sql_exprs pushed;
+        struct plan_part *part;
+        struct scope scope;
+        bool *columns, pins_row;
+        enum err_code rc = find_needed(p, uses, use->table, &columns);
+
+        if (!rc)
+                rc = find_pushed(p, use, &pushed, &scope);
+        if (!rc)
+                rc = planner_add_part(p, &part);
+        if (!rc)
+                rc = find_route(p, &scope, pushed.items, pushed.n, &part->route, &pins_row);
+        if (!rc)
+                rc = print_part(p, use, columns, &scope, &pushed, part);
+        if (!rc)
+                rc = print_load(p, use->table, columns, part);
+        return rc;
+}
+
+/* The gate's tables have no indexes to be told to use. */
+static enum sql_walk forget_index(struct sql_node *node, void *ctx)
+{
+        if (node->kind == SQL_SOURCE) {
+                ((struct sql_source *)node)->indexed_by = (struct sql_name){ 0 };
+                ((struct sql_source *)node)->not_indexed = false;
+        }
+        return SQL_WALK_ON;
+}
+
+enum err_code plan_gather(struct planner *p, const struct table_uses *uses)
+{
+        p->plan->kind = PLAN_GATHER;
+        for (size_t i = 0; i < uses->n; i++) {
+                enum err_code rc = add_table(p, uses, &uses->items[i]);
+
+                if (rc)
+                        return rc;
+        }
+        if (sql_walk(p->stmt, forget_index, NULL, NULL) != SQL_WALK_ON)
+                return planner_no_memory(p);
+        return planner_print(p, p->stmt, &p->plan->finish_sql);
+}

@@ -1,0 +1,151 @@
+/* plan_int.h - what the files of the planner share. A planner lives for one plan_build(); loop
+ * thread. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "gate/plan.h"
+#include "sql/print.h"
+#include "sql/tree.h"
+#include "sql/tree_ddl.h"
+
+struct planner {
+        struct catalog *catalog;
+        struct plan *plan;
+        struct arena *arena;   /* the plan's own: what stays */
+        struct arena *scratch; /* trees and what else goes with the planner */
+        struct sql_stmt *stmt;
+        struct err *reterr;
+        size_t n_slots_allocated;
+};
+
+/* Results that every step may give besides an error: this strategy does not fit, try the next. */
+enum plan_try { TRY_DONE = 0, TRY_NEXT, TRY_ERROR };
+
+enum err_code planner_no_memory(struct planner *p);
+
+/* ---- scopes: names and what they stand for (plan_scope.c) */
+
+/* One table of a FROM clause, as expressions may name it. */
+struct scope {
+        const struct catalog_table *table;
+        const char *name; /* the alias, or the table's name */
+};
+
+enum { COLUMN_ROWID = -1, COLUMN_NONE = -2 };
+
+/* Index of the column of the scope's table that the name stands for; COLUMN_ROWID; COLUMN_NONE: not
+ * one of it. */
+int scope_find_column(const struct scope *s, const struct sql_expr *e);
+/* As an expression; a new node. NULL: out of memory. */
+struct sql_expr *scope_make_column(struct planner *p, const struct catalog_table *t, int column);
+/* Comparisons with e use this collation, and this affinity; e's columns are the scope's. */
+const char *scope_collation(const struct scope *s, const struct sql_expr *e);
+enum affinity scope_affinity(const struct scope *s, const struct sql_expr *e);
+const char *affinity_type_name(enum affinity a); /* a type with that affinity: "", "TEXT", … */
+
+/* What an expression or statement is made of. */
+enum trait {
+        TRAIT_SUBQUERY = 1 << 0,
+        TRAIT_AGGREGATE = 1 << 1,
+        TRAIT_WINDOW = 1 << 2,
+        TRAIT_VOLATILE = 1 << 3, /* random() and its kin: another value each time */
+        TRAIT_COLUMN = 1 << 4,   /* a name that is not TRUE or FALSE */
+};
+unsigned node_traits(const void *node); /* of everything below too; NULL has none */
+bool call_is_aggregate(const struct sql_expr *call);
+
+/* Base tables named anywhere in a statement. */
+struct table_use {
+        const struct catalog_table *table;
+        unsigned n_uses;
+        const struct sql_source
+            *source; /* the only one, if n_uses is 1 and it is in a FROM clause; else NULL */
+        const struct sql_arm *arm; /* where that is */
+};
+struct table_uses {
+        struct table_use *items;
+        size_t n;
+        size_t n_allocated;
+        bool has_star; /* * or t.*, or NATURAL: any column may be needed */
+        bool has_cte;
+};
+/* ERR_UNIMPLEMENTED: tables that are SQLite's own. */
+enum err_code find_tables(struct planner *p, const void *node, struct table_uses *ret_uses);
+bool uses_sharded(const struct planner *p, const struct table_uses *u);
+bool is_spread(const struct planner *p,
+               const struct catalog_table *t); /* its rows lie on several shards */
+
+/* ---- slots (plan.c) */
+
+/* Adds an element to the value vector; *ret_index counts from 0. */
+enum err_code planner_add_slot(struct planner *p, const struct plan_slot *slot, int *ret_index);
+/* Index of the element that has the value of e, a literal, variable or expression without columns
+ * and subqueries; new if need be. */
+enum err_code planner_value_slot(struct planner *p, const struct sql_expr *e, int *ret_index);
+
+/* ---- text (plan.c) */
+
+/* The node's SQL for shards or the finish, in the plan's arena: variables as ?N, Shoal's words left
+ * out. */
+enum err_code planner_print(struct planner *p, const void *node, const char **ret_sql);
+enum err_code planner_print_to(struct planner *p, const void *node, struct buf *b);
+/* The buf's text, moved to the plan's arena. ERR_EXHAUSTED. */
+enum err_code planner_keep(struct planner *p, struct buf *b, const char **ret_sql);
+
+/* ---- parts */
+
+enum err_code planner_add_part(struct planner *p, struct plan_part **ret_part);
+/* The whole statement, unchanged, on the shards of the route. */
+enum err_code planner_pass_through(struct planner *p, enum plan_kind kind,
+                                   const struct route *route);
+
+/* ---- keys (plan_keys.c) */
+
+/* The route that the conjuncts leave: by the sharding columns they pin, or all shards.
+ * *ret_pins_row: they pin the whole primary key or the rowid too, so that few rows can match. */
+enum err_code find_route(struct planner *p, const struct scope *s,
+                         struct sql_expr *const *conjuncts, size_t n_conjuncts,
+                         struct route *ret_route, bool *ret_pins_row);
+/* Splits at the top-level ANDs; appends. */
+bool add_conjuncts(struct planner *p, struct sql_expr *where, struct sql_exprs *list);
+
+/* ---- strategies */
+
+enum err_code plan_select(struct planner *p);
+enum plan_try plan_ordered(struct planner *p, const struct scope *s, const struct route *route);
+enum plan_try plan_aggregate(struct planner *p, const struct scope *s, const struct route *route);
+enum err_code plan_gather(struct planner *p, const struct table_uses *uses);
+enum err_code plan_insert(struct planner *p);
+enum err_code plan_update(struct planner *p);
+enum err_code plan_delete(struct planner *p);
+/* A write's SET must not move rows between shards. */
+enum err_code check_sets(struct planner *p, const struct catalog_table *t,
+                         const struct sql_sets *sets);
+enum err_code write_reads_shards(struct planner *p); /* the refusal */
+enum err_code plan_ddl(struct planner *p);
+enum err_code plan_explain(struct planner *p);
+
+/* ---- the simple SELECT that plan_ordered and plan_aggregate start from (plan_simple.c): one arm,
+ * one table */
+
+struct simple {
+        struct sql_arm *arm; /* a copy: stars expanded, columns unqualified, aliases replaced,
+                                positions of ORDER BY and GROUP BY resolved */
+        struct sql_order_terms order;
+        int *order_result; /* per term of order: the result column it stands for; -1: another
+                              expression */
+        struct sql_expr *limit, *offset;
+        struct sql_source *source;
+};
+/* TRY_NEXT: it is not that simple. */
+enum plan_try simplify(struct planner *p, const struct scope *s, struct simple *ret_simple);
+/* Appends " LIMIT …" that gives a shard's rows enough for LIMIT and OFFSET at the gate; nothing
+ * without LIMIT. */
+enum err_code add_shard_limit(struct planner *p, const struct simple *q, struct buf *b);
+/* Appends " LIMIT … OFFSET …" as it was. */
+enum err_code add_limit(struct planner *p, const struct simple *q, struct buf *b);
+/* Appends " FROM source WHERE …" of the copy. */
+enum err_code add_from_where(struct planner *p, const struct simple *q, struct buf *b);
+
+#define PART_TABLE "_shoal_p"

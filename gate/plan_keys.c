@@ -1,0 +1,235 @@
+/* plan_keys.c - which rows a predicate can be true of, as far as the sharding columns tell. Only
+ * comparisons that use the column's own affinity and collation count: with a literal, a variable or
+ * a constant expression that has neither. Loop thread. */
+#include <string.h>
+
+#include "gate/plan_int.h"
+
+/* An IN list, or a product of several, may name so many keys; beyond that all shards are asked. */
+enum { MAX_KEYS = 4096 };
+
+/* What one sharding column is pinned to: any of some values. */
+struct pins {
+        int *slots;
+        size_t n;
+        bool pinned;
+};
+
+bool add_conjuncts(struct planner *p, struct sql_expr *where, struct sql_exprs *list)
+{
+        if (!where)
+                return true;
+        if (where->kind == SQL_EXPR_AND)
+                return add_conjuncts(p, where->left, list) && add_conjuncts(p, where->right, list);
+        return sql_list_add(p->scratch, list, where);
+}
+
+/* No affinity, no collation, no row to depend on: SQLite converts it as the column on the other
+ * side wants. */
+static bool is_plain_value(const struct sql_expr *e)
+{
+        switch (e->kind) {
+        case SQL_EXPR_INTEGER:
+        case SQL_EXPR_FLOAT:
+        case SQL_EXPR_STRING:
+        case SQL_EXPR_BLOB:
+        case SQL_EXPR_NULL:
+        case SQL_EXPR_VARIABLE:
+                return true;
+        case SQL_EXPR_NEGATE:
+                return e->left->kind == SQL_EXPR_INTEGER || e->left->kind == SQL_EXPR_FLOAT ||
+                       e->left->kind == SQL_EXPR_VARIABLE;
+        default:
+                return false;
+        }
+}
+
+static bool is_column(const struct scope *s, const struct sql_expr *e, int column)
+{
+        return e->kind == SQL_EXPR_COLUMN && scope_find_column(s, e) == column;
+}
+
+static enum err_code add_pin(struct planner *p, struct pins *pins, const struct sql_expr *value)
+{
+        int *slots = arena_alloc(p->scratch, (pins->n + 1) * sizeof *slots);
+        int slot;
+        enum err_code rc = planner_value_slot(p, value, &slot);
+
+        if (rc)
+                return rc;
+        if (!slots)
+                return planner_no_memory(p);
+        if (pins->n)
+                memcpy(slots, pins->slots, pins->n * sizeof *slots);
+        slots[pins->n++] = slot;
+        pins->slots = slots;
+        pins->pinned = true;
+        return ERR_OK;
+}
+
+static enum err_code pin_list(struct planner *p, const struct sql_exprs *values, struct pins *pins)
+{
+        struct pins all = { .slots =
+                                arena_alloc(p->scratch, (values->n ? values->n : 1) * sizeof(int)),
+                            .pinned = true };
+
+        if (!all.slots)
+                return planner_no_memory(p);
+        for (uint32_t i = 0; i < values->n; i++) {
+                enum err_code rc = planner_value_slot(p, values->items[i], &all.slots[all.n]);
+
+                if (rc)
+                        return rc;
+                all.n++;
+        }
+        *pins = all;
+        return ERR_OK;
+}
+
+static bool is_plain_list(const struct sql_exprs *values)
+{
+        for (uint32_t i = 0; i < values->n; i++)
+                if (!is_plain_value(values->items[i]))
+                        return false;
+        return values->n <= MAX_KEYS;
+}
+
+/* Values that the column must have one of for e to be true. pins->pinned stays false if e does not
+ * say. */
+static enum err_code find_pins(struct planner *p, const struct scope *s, const struct sql_expr *e,
+                               int column, struct pins *pins)
+{
+        struct pins left = { 0 }, right = { 0 };
+        enum err_code rc;
+
+        switch (e->kind) {
+        case SQL_EXPR_EQ:
+                if (is_column(s, e->left, column) && is_plain_value(e->right))
+                        return add_pin(p, pins, e->right);
+                if (is_column(s, e->right, column) && is_plain_value(e->left))
+                        return add_pin(p, pins, e->left);
+                return ERR_OK;
+        case SQL_EXPR_IN_LIST:
+                if (!e->is_not && is_column(s, e->left, column) && is_plain_list(&e->args))
+                        return pin_list(p, &e->args, pins);
+                return ERR_OK;
+        case SQL_EXPR_AND:
+                rc = find_pins(p, s, e->left, column, pins);
+                return rc || pins->pinned ? rc : find_pins(p, s, e->right, column, pins);
+        case SQL_EXPR_OR:
+                rc = find_pins(p, s, e->left, column, &left);
+                if (!rc && left.pinned)
+                        rc = find_pins(p, s, e->right, column, &right);
+                if (rc || !left.pinned || !right.pinned || left.n + right.n > MAX_KEYS)
+                        return rc;
+                pins->slots = arena_alloc(p->scratch, (left.n + right.n + 1) * sizeof(int));
+                if (!pins->slots)
+                        return planner_no_memory(p);
+                if (left.n)
+                        memcpy(pins->slots, left.slots, left.n * sizeof(int));
+                if (right.n)
+                        memcpy(pins->slots + left.n, right.slots, right.n * sizeof(int));
+                pins->n = left.n + right.n;
+                pins->pinned = true;
+                return ERR_OK;
+        default:
+                return ERR_OK;
+        }
+}
+
+/* The conjunct that leaves the fewest values. */
+static enum err_code pin_column(struct planner *p, const struct scope *s,
+                                struct sql_expr *const *conjuncts, size_t n, int column,
+                                struct pins *ret_pins)
+{
+        struct pins best = { 0 };
+
+        for (size_t i = 0; i < n; i++) {
+                struct pins pins = { 0 };
+                enum err_code rc = find_pins(p, s, conjuncts[i], column, &pins);
+
+                if (rc)
+                        return rc;
+                if (pins.pinned && (!best.pinned || pins.n < best.n))
+                        best = pins;
+        }
+        *ret_pins = best;
+        return ERR_OK;
+}
+
+static enum err_code pins_row(struct planner *p, const struct scope *s,
+                              struct sql_expr *const *conjuncts, size_t n, bool *ret_pins_row)
+{
+        const struct catalog_table *t = s->table;
+        struct pins pins;
+        enum err_code rc = ERR_OK;
+        bool has_key = false;
+
+        *ret_pins_row = false;
+        if (!t->without_rowid) {
+                rc = pin_column(p, s, conjuncts, n, COLUMN_ROWID, &pins);
+                if (rc || pins.pinned) {
+                        *ret_pins_row = pins.pinned;
+                        return rc;
+                }
+        }
+        for (size_t i = 0; i < t->n_columns; i++) {
+                if (!t->columns[i].primary_key || (int)i == t->rowid_column)
+                        continue;
+                has_key = true;
+                rc = pin_column(p, s, conjuncts, n, (int)i, &pins);
+                if (rc || !pins.pinned)
+                        return rc;
+        }
+        *ret_pins_row = has_key;
+        return ERR_OK;
+}
+
+/* Every combination of the columns' values. */
+static enum err_code multiply(struct planner *p, const struct pins *pins, size_t width,
+                              size_t n_keys, struct route *r)
+{
+        r->slots = arena_alloc(p->arena, (n_keys * width + 1) * sizeof *r->slots);
+        if (!r->slots)
+                return planner_no_memory(p);
+        for (size_t k = 0; k < n_keys; k++) {
+                size_t rest = k;
+
+                for (size_t i = 0; i < width; i++) {
+                        r->slots[k * width + i] = pins[i].slots[rest % pins[i].n];
+                        rest /= pins[i].n;
+                }
+        }
+        r->n_keys = n_keys;
+        return ERR_OK;
+}
+
+enum err_code find_route(struct planner *p, const struct scope *s,
+                         struct sql_expr *const *conjuncts, size_t n_conjuncts,
+                         struct route *ret_route, bool *ret_pins_row)
+{
+        const struct catalog_table *t = s->table;
+        struct pins pins[ROUTE_MAX_KEY_COLUMNS];
+        size_t n_keys = 1;
+        enum err_code rc;
+
+        *ret_pins_row = false;
+        *ret_route = (struct route){ .kind = is_spread(p, t) ? ROUTE_ALL : ROUTE_HOME, .table = t };
+        rc = pins_row(p, s, conjuncts, n_conjuncts, ret_pins_row);
+        if (rc || ret_route->kind == ROUTE_HOME)
+                return rc;
+        for (size_t i = 0; i < t->n_shard_columns; i++) {
+                int column = t->shard_columns[i] < 0 || t->shard_columns[i] == t->rowid_column
+                                 ? COLUMN_ROWID
+                                 : t->shard_columns[i];
+
+                rc = pin_column(p, s, conjuncts, n_conjuncts, column, &pins[i]);
+                if (rc || !pins[i].pinned)
+                        return rc;
+                n_keys *= pins[i].n;
+                if (n_keys > MAX_KEYS)
+                        return ERR_OK;
+        }
+        ret_route->kind = ROUTE_KEYS;
+        return multiply(p, pins, t->n_shard_columns, n_keys, ret_route);
+}

@@ -1,0 +1,167 @@
+/* plan_ordered.c - ORDER BY, DISTINCT, LIMIT and OFFSET over rows of several shards: every shard
+ * sends the result columns and the sort keys of the rows that can be among the answer's; the gate's
+ * SQLite sorts, removes doubles and cuts. Loop thread. */
+#include "gate/plan_int.h"
+
+/* Column i of the part's table is result column i; keys that are no result column come behind them.
+ */
+struct ordered {
+        struct planner *p;
+        const struct scope *scope;
+        struct simple q;
+        int *key_column; /* per term of ORDER BY: its column in the part */
+        size_t n_columns;
+};
+
+static bool is_distinct(const struct ordered *o)
+{
+        return o->q.arm->distinct == SQL_DISTINCT_DISTINCT;
+}
+
+/* Where equal values may look different, which of them is shown depends on the order in which
+ * SQLite meets them. */
+static bool shows_any_of_equals(const struct ordered *o)
+{
+        for (uint32_t i = 0; is_distinct(o) && i < o->q.arm->results.n; i++)
+                if (!sql_name_is(
+                        &(struct sql_name){
+                            .text = scope_collation(o->scope, o->q.arm->results.items[i]->expr) },
+                        "BINARY"))
+                        return true;
+        return false;
+}
+
+static bool place_keys(struct ordered *o)
+{
+        uint32_t n_results = o->q.arm->results.n;
+
+        o->key_column = arena_calloc(o->p->scratch, o->q.order.n + 1, sizeof *o->key_column);
+        if (!o->key_column)
+                return false;
+        o->n_columns = n_results;
+        for (uint32_t i = 0; i < o->q.order.n; i++)
+                o->key_column[i] =
+                    o->q.order_result[i] >= 0 ? o->q.order_result[i] : (int)o->n_columns++;
+        return true;
+}
+
+static const struct sql_expr *without_collate(const struct sql_expr *e)
+{
+        while (e->kind == SQL_EXPR_COLLATE)
+                e = e->left;
+        return e;
+}
+
+/* "3 COLLATE NOCASE DESC NULLS LAST", with the given name or number of the column. */
+static void add_term(struct ordered *o, uint32_t i, const char *prefix, int number, struct buf *b)
+{
+        const struct sql_order_term *term = o->q.order.items[i];
+
+        buf_printf(b, "%s%s%d COLLATE ", i ? ", " : " ORDER BY ", prefix, number);
+        sql_quote_name(b, scope_collation(o->scope, term->expr),
+                       strlen(scope_collation(o->scope, term->expr)));
+        if (term->sort == SQL_SORT_DESC)
+                buf_add_str(b, " DESC");
+        if (term->nulls != SQL_NULLS_NONE)
+                buf_add_str(b, term->nulls == SQL_NULLS_FIRST ? " NULLS FIRST" : " NULLS LAST");
+}
+
+static enum err_code print_part(struct ordered *o, struct plan_part *part)
+{
+        struct buf b = BUF_INIT(0);
+        enum err_code rc = ERR_OK;
+
+        buf_add_str(&b, is_distinct(o) ? "SELECT DISTINCT " : "SELECT ");
+        for (uint32_t i = 0; !rc && i < o->q.arm->results.n; i++) {
+                buf_add_str(&b, i ? ", " : "");
+                rc = planner_print_to(o->p, o->q.arm->results.items[i]->expr, &b);
+        }
+        for (uint32_t i = 0; !rc && i < o->q.order.n; i++) {
+                if (o->q.order_result[i] >= 0)
+                        continue;
+                buf_add_str(&b, ", ");
+                rc = planner_print_to(o->p, without_collate(o->q.order.items[i]->expr), &b);
+        }
+        if (!rc)
+                rc = add_from_where(o->p, &o->q, &b);
+        if (!rc && o->q.limit) {
+                for (uint32_t i = 0; i < o->q.order.n; i++)
+                        add_term(o, i, "", o->key_column[i] + 1, &b);
+                rc = add_shard_limit(o->p, &o->q, &b);
+        }
+        if (!rc)
+                rc = planner_keep(o->p, &b, &part->sql);
+        buf_done(&b);
+        return rc;
+}
+
+/* Columns of no affinity: what comes from the shards stays what it is. */
+static enum err_code print_load(struct ordered *o, struct plan_part *part)
+{
+        struct buf ddl = BUF_INIT(0), load = BUF_INIT(0);
+        enum err_code rc;
+
+        buf_add_str(&ddl, "CREATE TABLE " PART_TABLE " (");
+        buf_add_str(&load, "INSERT INTO " PART_TABLE " VALUES (");
+        for (size_t i = 0; i < o->n_columns; i++) {
+                buf_printf(&ddl, "%sc%zu", i ? ", " : "", i);
+                buf_add_str(&load, i ? ", ?" : "?");
+        }
+        buf_add_str(&ddl, ")");
+        buf_add_str(&load, ")");
+        part->n_columns = o->n_columns;
+        rc = planner_keep(o->p, &ddl, &part->load_ddl);
+        if (!rc)
+                rc = planner_keep(o->p, &load, &part->load_sql);
+        buf_done(&ddl);
+        buf_done(&load);
+        return rc;
+}
+
+static enum err_code print_finish(struct ordered *o)
+{
+        struct buf b = BUF_INIT(0);
+        enum err_code rc;
+
+        buf_add_str(&b, is_distinct(o) ? "SELECT DISTINCT " : "SELECT ");
+        for (uint32_t i = 0; i < o->q.arm->results.n; i++)
+                buf_printf(&b, "%sc%u", i ? ", " : "", i);
+        buf_add_str(&b, " FROM " PART_TABLE);
+        for (uint32_t i = 0; i < o->q.order.n; i++)
+                add_term(o, i, "c", o->key_column[i], &b);
+        rc = add_limit(o->p, &o->q, &b);
+        if (!rc)
+                rc = planner_keep(o->p, &b, &o->p->plan->finish_sql);
+        buf_done(&b);
+        return rc;
+}
+
+enum plan_try plan_ordered(struct planner *p, const struct scope *s, const struct route *route)
+{
+        const struct sql_arm *arm = p->stmt->select->arms.items[0];
+        struct ordered o = { .p = p, .scope = s };
+        struct plan_part *part;
+        enum plan_try tried;
+
+        if (arm->group_by.n || arm->having ||
+            (node_traits(p->stmt->select) & (TRAIT_AGGREGATE | TRAIT_WINDOW)))
+                return TRY_NEXT;
+        tried = simplify(p, s, &o.q);
+        if (tried != TRY_DONE)
+                return tried;
+        if (shows_any_of_equals(&o))
+                return TRY_NEXT;
+        if (!place_keys(&o)) {
+                planner_no_memory(p);
+                return TRY_ERROR;
+        }
+        /* With DISTINCT, which row's key counts for a result is SQLite's secret. */
+        if (is_distinct(&o) && o.n_columns > o.q.arm->results.n)
+                return TRY_NEXT;
+        if (planner_add_part(p, &part) || print_part(&o, part) || print_load(&o, part) ||
+            print_finish(&o))
+                return TRY_ERROR;
+        part->route = *route;
+        p->plan->kind = route->kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER;
+        return TRY_DONE;
+}

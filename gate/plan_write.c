@@ -1,0 +1,119 @@
+/* plan_write.c - UPDATE and DELETE: whole to the shard that their predicate names. Loop thread. */
+#include "gate/plan_int.h"
+
+enum err_code write_reads_shards(struct planner *p)
+{
+        return err_set(p->reterr, ERR_UNIMPLEMENTED, "WRITE_READS_SHARDS",
+                       "a write that reads sharded tables is not there yet");
+}
+
+/* What the three writes have in common: the tables besides the target. */
+static enum err_code check_tables(struct planner *p, const struct catalog_table *target,
+                                  unsigned n_target_uses)
+{
+        struct table_uses uses;
+        enum err_code rc = find_tables(p, p->stmt, &uses);
+
+        for (size_t i = 0; !rc && i < uses.n; i++)
+                if (uses.items[i].table != target || uses.items[i].n_uses > n_target_uses)
+                        rc = write_reads_shards(p);
+        return rc;
+}
+
+static bool sets_column(const struct scope *s, const struct sql_sets *sets, int column)
+{
+        for (uint32_t i = 0; i < sets->n; i++)
+                for (uint32_t k = 0; k < sets->items[i]->columns.n; k++) {
+                        struct sql_expr e = { .kind = SQL_EXPR_COLUMN,
+                                              .column = sets->items[i]->columns.items[k] };
+
+                        if (scope_find_column(s, &e) == column)
+                                return true;
+                }
+        return false;
+}
+
+enum err_code check_sets(struct planner *p, const struct catalog_table *t,
+                         const struct sql_sets *sets)
+{
+        struct scope s = { .table = t, .name = t->name };
+
+        for (size_t i = 0; i < t->n_shard_columns; i++) {
+                int column =
+                    t->shard_columns[i] == t->rowid_column ? COLUMN_ROWID : t->shard_columns[i];
+
+                if (sets_column(&s, sets, column))
+                        return err_set(p->reterr, ERR_UNIMPLEMENTED, "WRITE_MOVES_ROWS",
+                                       "changing %s, by which table %s is sharded, would move rows "
+                                       "between shards: not there yet",
+                                       column < 0 ? t->rowid_name : t->columns[column].name,
+                                       t->name);
+        }
+        if (!t->without_rowid && sets_column(&s, sets, COLUMN_ROWID))
+                return err_set(p->reterr, ERR_UNIMPLEMENTED, "WRITE_MOVES_ROWS",
+                               "changing rowids, which are unique over all shards of table %s, is "
+                               "not there yet",
+                               t->name);
+        return ERR_OK;
+}
+
+static enum err_code plan_filtered(struct planner *p, const struct sql_table_name *name,
+                                   const struct sql_name *alias, struct sql_expr *where,
+                                   const struct sql_sets *sets)
+{
+        static const struct route home = { .kind = ROUTE_HOME };
+        const struct catalog_table *t = catalog_find_table(p->catalog, name->name.text);
+        struct scope scope = { .table = t, .name = alias->text ? alias->text : name->name.text };
+        struct sql_exprs conjuncts = { 0 };
+        struct route route;
+        struct table_uses uses;
+        bool pins_row;
+        enum err_code rc;
+
+        if (!t)
+                return err_set(p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES",
+                               "writing to %s is refused", name->name.text);
+        p->plan->table = t;
+        rc = find_tables(p, p->stmt, &uses);
+        if (rc)
+                return rc;
+        if (!is_spread(p, t)) {
+                if (uses_sharded(p, &uses))
+                        return write_reads_shards(p);
+                return planner_pass_through(
+                    p, t->sharding == SHARDING_UNSHARDED ? PLAN_UNSHARDED : PLAN_SINGLE_SHARD,
+                    &home);
+        }
+        rc = check_tables(p, t, 0);
+        if (!rc && sets)
+                rc = check_sets(p, t, sets);
+        if (!rc && !add_conjuncts(p, where, &conjuncts))
+                rc = planner_no_memory(p);
+        if (!rc)
+                rc = find_route(p, &scope, conjuncts.items, conjuncts.n, &route, &pins_row);
+        if (rc)
+                return rc;
+        return planner_pass_through(p,
+                                    route.kind == ROUTE_ALL ? PLAN_SCATTER
+                                    : route.n_keys <= 1     ? PLAN_SINGLE_SHARD
+                                                            : PLAN_MULTI_SHARD,
+                                    &route);
+}
+
+enum err_code plan_update(struct planner *p)
+{
+        const struct sql_update *u = p->stmt->update;
+
+        /* check_sets() has refused those that change rowids of tables that are spread. */
+        if (u->conflict == SQL_CONFLICT_NONE || u->conflict == SQL_CONFLICT_ABORT)
+                p->plan->rowids = ROWIDS_KEPT;
+        return plan_filtered(p, u->table, &u->alias, u->where, &u->sets);
+}
+
+enum err_code plan_delete(struct planner *p)
+{
+        const struct sql_delete *d = p->stmt->delete_;
+
+        p->plan->rowids = ROWIDS_REMOVED;
+        return plan_filtered(p, d->table, &d->alias, d->where, NULL);
+}
