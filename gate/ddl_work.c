@@ -30,7 +30,7 @@ static const struct {
         [DDL_LOOKING]    = { "looking",    TO(DDL_IDLE) | TO(DDL_PROBING) | TO(DDL_APPLYING) | TO(DDL_UNDOING) },
         [DDL_PROBING]    = { "probing",    TO(DDL_IDLE) | TO(DDL_LOOKING) | TO(DDL_BEGINNING) },
         [DDL_BEGINNING]  = { "beginning",  TO(DDL_IDLE) | TO(DDL_LOOKING) | TO(DDL_APPLYING) },
-        [DDL_APPLYING]   = { "applying",   TO(DDL_IDLE) | TO(DDL_PUBLISHING) | TO(DDL_TURNING) },
+        [DDL_APPLYING]   = { "applying",   TO(DDL_IDLE) | TO(DDL_LOOKING) | TO(DDL_PUBLISHING) | TO(DDL_TURNING) },
         [DDL_PUBLISHING] = { "publishing", TO(DDL_LOOKING) | TO(DDL_SETTLING) },
         [DDL_SETTLING]   = { "settling",   TO(DDL_IDLE) },
         [DDL_TURNING]    = { "turning",    TO(DDL_LOOKING) | TO(DDL_UNDOING) },
@@ -65,10 +65,12 @@ static void move(struct ddl_work *w, enum ddl_state to)
                           "keyspace_id=%" PRIu64 " change=%s version=%" PRIu64 " from=%s to=%s",
                           w->keyspace_id, w->change.id, w->change.version, states[w->state].name,
                           states[to].name);
+        if (to == DDL_IDLE || (to >= DDL_APPLYING && w->state != DDL_LOOKING)) {
+                w->stuck_since_us = 0; /* it moves on; merely looking again is none */
+                w->n_retries = 0;
+        }
         w->state = to;
         w->retry_at_us = ddl_now(w);
-        w->stuck_since_us = 0;
-        w->n_retries = 0;
         forget_applied(w);
         if (to == DDL_IDLE) {
                 ddl_change_done(&w->change);
@@ -162,6 +164,7 @@ static void lose(struct ddl_work *w, const struct err *why)
                   w->keyspace_id, w->change.id, log_quote(why->msg));
         w->unsure = w->wants_look = true;
         move(w, DDL_LOOKING);
+        retry(w);
 }
 
 /* ---- IDLE and LOOKING */
@@ -335,10 +338,7 @@ static void probed(struct ddl_work *w, const struct err *errs, size_t n)
                 if (!e.code)
                         continue;
                 if (scatter_is_schema_changed(&e)) {
-                        unsigned n_retries = w->n_retries;
-
                         move(w, DDL_LOOKING); /* the shard is ahead of topo, or topo of this gate */
-                        w->n_retries = n_retries;
                         retry(w);
                         return;
                 }
@@ -395,11 +395,8 @@ static void begun(struct ddl_work *w, const struct err *e, const Shoal__V1__Sche
                 return;
         }
         if (is_transient(e)) {
-                unsigned n_retries = w->n_retries;
-
                 w->unsure |= e->code != ERR_ABORTED && !is_reason(e, "SCHEMA_CHANGE_PENDING");
                 move(w, DDL_LOOKING);
-                w->n_retries = n_retries;
                 retry(w);
                 return;
         }
@@ -489,6 +486,12 @@ static void applied(struct ddl_work *w, const struct err *errs, size_t n)
                 move(w, DDL_PUBLISHING);
                 return;
         }
+        for (size_t i = 0; i < n; i++)
+                if (scatter_is_schema_changed(&errs[i]) ||
+                    is_reason(&errs[i], "SCHEMA_CHANGE_UNDONE")) {
+                        lose(w, &errs[i]); /* a shard knows of another gate's doing */
+                        return;
+                }
         if (cause)
                 log_event(LOG_WARN, "schema_change_refused",
                           "keyspace_id=%" PRIu64 " change=%s why=%s", w->keyspace_id, w->change.id,

@@ -44,7 +44,8 @@
 #include "gate/sequence.h"
 
 struct gate;
-struct scatter;
+struct intent;
+struct request_intent_io;
 
 enum { REQUEST_ID_MAX_BYTES = 128 };
 
@@ -54,14 +55,16 @@ enum err_code request_id_check(const char *id, size_t n_bytes, struct err *reter
 /* Embedded in the execution of an INSERT, zeroed, the first part filled in. */
 struct request_intent {
         struct gate *gate;
-        struct sequence_use *use; /* its plan and values; sequence_fill() has been done */
-        const char *request_id;   /* borrowed, like the rest, until the end */
+        const struct request_intent_io *io; /* NULL: the tablets */
+        struct sequence_use *use;           /* its plan and values; sequence_fill() has been done */
+        const char *request_id;             /* borrowed, like the rest, until the end */
         size_t n_request_id_bytes;
         const uint8_t *digest; /* of the client's statement and parameters */
         size_t n_digest_bytes;
         int64_t deadline_us; /* mono_us() */
         /* Runs once after request_intent_start() or request_intent_result() has returned
-         * INTENT_WAIT. e: then it is over. verdict: INTENT_SEND or INTENT_REPLAYED. */
+         * INTENT_WAIT. verdict: INTENT_SEND or INTENT_REPLAYED; e is not ERR_OK: then it is over,
+         * and nothing was executed. */
         void (*done)(struct request_intent *ri, const struct err *e, int verdict);
 
         /* What the INSERT is to be sent with (tablet_execute.request_id and request_note). */
@@ -72,7 +75,8 @@ struct request_intent {
         /* After INTENT_REPLAYED: the encoded ResultSet kept from the first time; owned by ri. */
         const uint8_t *reply;
         size_t n_reply_bytes;
-        void *internal;
+        struct intent *internal;
+        void *io_data;
 };
 
 enum request_intent_verdict {
@@ -80,6 +84,7 @@ enum request_intent_verdict {
         INTENT_SEND, /* send the INSERT with the rowids that are in the values now, key and note */
         INTENT_REPLAYED, /* it was done before: reply is the answer */
         INTENT_FINAL,    /* of request_intent_result(): what the shard said is the answer */
+        INTENT_FAILED,   /* of request_intent_result(): *reterr is; nothing was executed */
 };
 
 /* Does the shard of this execution depend on a rowid that sequence_fill() is to make up? Asked

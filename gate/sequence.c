@@ -535,7 +535,7 @@ static bool spares_largest(const struct sequence *q, const struct sequence_use *
 
 static void note_success(struct sequence *q, const struct sequence_use *u)
 {
-        switch (u->plan->rowids) {
+        switch (u->replayed ? ROWIDS_ANY : u->plan->rowids) {
         case ROWIDS_KEPT:
                 return;
         case ROWIDS_ADDED:
@@ -576,7 +576,7 @@ static bool is_collision(const struct sequence *q, const struct sequence_use *u,
         int code = u->plan->table->rowid_column >= 0 ? SQLITE_CONSTRAINT_PRIMARYKEY
                                                      : SQLITE_CONSTRAINT_ROWID;
 
-        return q->by_rowid && u->n_filled && e->code && e->extended_code == code;
+        return is_by_rowid(u->plan->table) && u->n_filled && e->code && e->extended_code == code;
 }
 
 static void take_back(struct sequence_use *u)
@@ -587,12 +587,27 @@ static void take_back(struct sequence_use *u)
         u->sequence = NULL;
 }
 
+bool sequence_try_again(struct sequence_use *u)
+{
+        struct sequence *q = u->sequence;
+
+        if (!q || u->n_collisions >= SEQUENCE_MAX_COLLISIONS)
+                return false;
+        u->n_collisions++;
+        q->must_ask = true;
+        take_back(u);
+        empty_slots(u);
+        pump(q);
+        return true;
+}
+
 bool sequence_note_result(struct sequences *s, struct sequence_use *u, const struct err *e)
 {
         struct sequence *q = u->sequence;
-        bool again = false;
 
         assert(!u->waiting);
+        if (sequence_is_collision(u, e) && sequence_try_again(u))
+                return true;
         if (!q && has_rowids(u->plan))
                 q = *find_link(s, u->plan);
         if (!q)
@@ -602,16 +617,9 @@ bool sequence_note_result(struct sequences *s, struct sequence_use *u, const str
         else if (is_in_doubt(e->code))
                 note_doubt(q, u);
         take_back(u);
-        if (is_collision(q, u, e)) {
-                q->must_ask = true;
-                again = ++u->n_collisions <= SEQUENCE_MAX_COLLISIONS;
-        }
-        if (again)
-                empty_slots(u);
-        else
-                forget_filled(u);
+        forget_filled(u);
         pump(q);
-        return again;
+        return false;
 }
 
 void sequence_cancel(struct sequences *s, struct sequence_use *u)

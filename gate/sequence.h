@@ -39,10 +39,14 @@ struct sequence_use {
         struct plan *plan;          /* borrowed until sequence_note_result() or _cancel() */
         struct plan_values *values; /* likewise; new rowids are put into it */
         int64_t deadline_us;        /* mono_us() */
+        /* Set before sequence_note_result(): the reply was kept from an earlier call with the same
+         * request_id, nothing was inserted now. */
+        bool replayed;
         /* After SEQUENCE_WAIT: runs once. ERR_OK: filled.
          * ERR_UNAVAILABLE: a shard or topo is away; ERR_EXHAUSTED with SQLITE_FULL; ERR_ABORTED
          * (reason SCHEMA_CHANGED): plan again. On errors it is over. */
         void (*done)(struct sequence_use *u, const struct err *e);
+        void *arg; /* of whoever has set done */
         /* private */
         struct sequences *all;
         struct sequence *sequence; /* NULL: not waiting and nothing given out */

@@ -25,6 +25,11 @@ void sequence_asked(struct sequence *q, const struct err *e, bool has_largest, i
 /* epoch: the gate's when it asked. */
 void sequence_allocated(struct sequence *q, const struct err *e, uint64_t epoch, int64_t first,
                         int64_t limit);
+/* The rowids given to u cannot be used; its slots are NULL again. False: often enough, they stay.
+ */
+bool sequence_try_again(struct sequence_use *u) must_check_;
+/* Does e say that a rowid which u was given is taken? */
+bool sequence_is_collision(const struct sequence_use *u, const struct err *e);
 size_t sequences_count(const struct sequences *s);
 
 enum {

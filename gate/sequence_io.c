@@ -159,8 +159,7 @@ static void on_allocated(void *arg, const struct err *e, const uint8_t *body, si
         if (!e->code) {
                 m = shoal__v1__allocate_ids_response__unpack(NULL, n_bytes, body);
                 if (!m) {
-                        err_set(&other, ERR_INTERNAL, "BAD_REPLY",
-                                "topo's answer is other");
+                        err_set(&other, ERR_INTERNAL, "BAD_REPLY", "topo's answer is other");
                         e = &other;
                 }
         }
