@@ -8,9 +8,23 @@
 #include <stdio.h>
 
 #include <grpc/grpc_security.h>
+#include <grpc/support/log.h>
 
+#include "common/log.h"
 #include "common/util.h"
 #include "rpc/loop_int.h"
+
+static void log_of_grpc(gpr_log_func_args *a)
+{
+        static const enum log_level levels[] = {
+                [GPR_LOG_SEVERITY_DEBUG] = LOG_DEBUG,
+                [GPR_LOG_SEVERITY_INFO] = LOG_INFO,
+                [GPR_LOG_SEVERITY_ERROR] = LOG_WARN,
+        };
+
+        /* What it calls an error, such as a connection that broke, reaches the caller as one. */
+        log_event(levels[a->severity], "grpc", "message=%s", log_quote(a->message));
+}
 
 static void run_tasks(struct loop_tag *tag, bool ok)
 {
@@ -43,6 +57,7 @@ struct loop *loop_new(void)
         sigset_t ours, before;
 
         /* Threads of libgrpc inherit the mask: signals are for us, not for them. */
+        gpr_set_log_function(log_of_grpc);
         sigfillset(&ours);
         pthread_sigmask(SIG_BLOCK, &ours, &before);
         grpc_init();

@@ -60,7 +60,7 @@ static inline void loop_expect(struct loop *l, struct loop_tag *tag)
         __tsan_release(tag);
 }
 
-/* Runs the timers that are due; returns when the next one is, INT64_MAX if there is none. */
+/* Runs the timers that are due; returns until when the loop may sleep, INT64_MAX: for ever. */
 int64_t loop_timers_run(struct loop *l);
 
 /* mono_us() as libgrpc wants it. */

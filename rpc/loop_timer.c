@@ -73,16 +73,22 @@ void loop_timer_cancel(struct loop *l, struct loop_timer *t)
 int64_t loop_timers_run(struct loop *l)
 {
         int64_t now_us;
+        bool has_run = false;
 
         if (!l->n_timers)
                 return INT64_MAX;
-        /* One that a timer arms for now waits its turn: events come in between. */
         now_us = mono_us();
-        while (l->n_timers && l->timers[1]->at_us <= now_us) {
+        /* Not more than there are now: one that arms itself for a time long past must not keep the
+         * loop to itself. */
+        for (size_t n = l->n_timers; n && l->n_timers && l->timers[1]->at_us <= now_us; n--) {
                 struct loop_timer *t = l->timers[1];
 
                 loop_timer_cancel(l, t);
                 t->fn(t);
+                has_run = true;
         }
+        /* What ran may be what the loop was waiting for: it must not fall asleep now. */
+        if (has_run)
+                return 0;
         return l->n_timers ? l->timers[1]->at_us : INT64_MAX;
 }

@@ -12,6 +12,7 @@
 #include "rpc/client.h"
 #include "rpc/loop.h"
 #include "rpc/server.h"
+#include "tests/unit/unit.h"
 
 struct fixture {
         struct loop *loop;
@@ -78,7 +79,8 @@ static inline void note_answer(void *arg, const struct err *e, const uint8_t *bo
         a->is_done = true;
         a->n_done++;
         a->e = *e;
-        buf_add(&a->body, body, n_bytes);
+        if (n_bytes)
+                buf_add(&a->body, body, n_bytes);
 }
 
 static inline grpc_byte_buffer *bytes_of(const void *p, size_t n_bytes)
@@ -92,6 +94,15 @@ static inline grpc_byte_buffer *bytes_of(const void *p, size_t n_bytes)
 static inline grpc_byte_buffer *text_of(const char *s)
 {
         return bytes_of(s, strlen(s));
+}
+
+static inline void fail_with(struct rpc_call *c, enum err_code code, const char *reason,
+                             const char *msg)
+{
+        struct err e;
+
+        err_set(&e, code, reason, "%s", msg);
+        rpc_call_fail(c, &e);
 }
 
 static inline int64_t in_ms(int64_t ms)
@@ -127,14 +138,9 @@ static inline void serve_echo(struct rpc_call *c, void *arg)
         rpc_call_reply(c, bytes_of(p, n));
 }
 
+/* gRPC and fork do not mix. */
 static inline int run_suite(Suite *s)
 {
-        SRunner *r = srunner_create(s);
-        int n_failed;
-
-        srunner_set_fork_status(r, CK_NOFORK);
-        srunner_run_all(r, CK_NORMAL);
-        n_failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        setenv("CK_FORK", "no", 1);
+        return unit_run(s);
 }
