@@ -96,10 +96,11 @@ enum request_intent_verdict request_intent_start(struct request_intent *ri) must
 
 /* What came of sending. e: ERR_OK or the error; replayed and the note as the shard told. A rowid
  * that is taken already is dealt with here, not by sequence_note_result(), which is called last of
- * all. INTENT_SEND, INTENT_WAIT or INTENT_FINAL. */
+ * all. INTENT_SEND, INTENT_WAIT, INTENT_FINAL or INTENT_FAILED. */
 enum request_intent_verdict request_intent_result(struct request_intent *ri, const struct err *e,
                                                   bool replayed, const uint8_t *note,
-                                                  size_t n_note_bytes) must_check_;
+                                                  size_t n_note_bytes,
+                                                  struct err *reterr) must_check_;
 
 /* Ends it at any time, without done, and frees what it holds. Also when never started. */
 void request_intent_done(struct request_intent *ri);

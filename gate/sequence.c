@@ -570,13 +570,12 @@ static void note_doubt(struct sequence *q, const struct sequence_use *u)
 
 /* Is it a rowid that was given out that is taken already? The rowid has its own code, but as
  * INTEGER PRIMARY KEY that of primary keys, of which such a table has no other. */
-static bool is_collision(const struct sequence *q, const struct sequence_use *u,
-                         const struct err *e)
+bool sequence_is_collision(const struct sequence_use *u, const struct err *e)
 {
         int code = u->plan->table->rowid_column >= 0 ? SQLITE_CONSTRAINT_PRIMARYKEY
                                                      : SQLITE_CONSTRAINT_ROWID;
 
-        return is_by_rowid(u->plan->table) && u->n_filled && e->code && e->extended_code == code;
+        return u->n_filled && is_by_rowid(u->plan->table) && e->code && e->extended_code == code;
 }
 
 static void take_back(struct sequence_use *u)
