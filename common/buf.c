@@ -41,25 +41,25 @@ void buf_add_str(struct buf *b, const char *s)
 
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
+        cleanup_(freep) char *longer = NULL;
+        char text[256];
         va_list ap;
-        uint8_t *p;
         int n;
 
         va_start(ap, fmt);
-        n = vsnprintf(NULL, 0, fmt, ap);
+        n = vsnprintf(text, sizeof text, fmt, ap);
         va_end(ap);
-        if (n < 0) {
-                b->failed = true;
-                return;
+        if (n >= (int)sizeof text) {
+                va_start(ap, fmt);
+                n = vasprintf(&longer, fmt, ap);
+                va_end(ap);
+                if (n < 0)
+                        longer = NULL; /* its value is undefined then */
         }
-        /* vsnprintf writes a NUL too, which is not counted. */
-        p = buf_reserve(b, (size_t)n + 1);
-        if (!p)
-                return;
-        va_start(ap, fmt);
-        vsnprintf((char *)p, (size_t)n + 1, fmt, ap);
-        va_end(ap);
-        b->n_bytes += (size_t)n;
+        if (n < 0)
+                b->failed = true;
+        else
+                buf_add(b, longer ? longer : text, (size_t)n);
 }
 
 char *buf_take_str(struct buf *b)

@@ -3,7 +3,10 @@
 
 #include <endian.h>
 
-enum { MAX_FIELD_NUMBER = (1 << 29) - 1 };
+enum {
+        MAX_FIELD_NUMBER = (1 << 29) - 1,
+        MAX_VARINT32_BYTES = 5, /* tags and lengths, as protobuf-c reads them */
+};
 
 void wire_add_varint(struct buf *b, uint64_t v)
 {
@@ -57,13 +60,13 @@ void wire_end(struct buf *b, size_t at_begin)
         wire_put_varint(b->data + at_begin - 1, n);
 }
 
-/* False: cut short, longer than 10 bytes, or more than 64 bits. */
-static inline bool read_varint(struct wire_reader *r, uint64_t *ret_v)
+/* False: cut short, longer than max_bytes, or more than 64 bits. */
+static inline bool read_varint(struct wire_reader *r, unsigned max_bytes, uint64_t *ret_v)
 {
         const uint8_t *p = r->p;
         uint64_t v = 0;
 
-        for (unsigned shift = 0; shift < 7 * WIRE_VARINT_MAX; shift += 7) {
+        for (unsigned shift = 0; shift < 7 * max_bytes; shift += 7) {
                 uint8_t c;
 
                 if (p == r->end)
@@ -97,7 +100,7 @@ static bool read_bytes(struct wire_reader *r, struct wire_field *f)
 {
         uint64_t n;
 
-        if (!read_varint(r, &n) || n > (size_t)(r->end - r->p))
+        if (!read_varint(r, MAX_VARINT32_BYTES, &n) || n > (size_t)(r->end - r->p))
                 return false;
         f->data = r->p;
         f->n_bytes = (size_t)n;
@@ -109,12 +112,13 @@ static bool read_field(struct wire_reader *r, struct wire_field *f)
 {
         uint64_t tag;
 
-        if (!read_varint(r, &tag) || tag >> 3 < 1 || tag >> 3 > MAX_FIELD_NUMBER)
+        if (!read_varint(r, MAX_VARINT32_BYTES, &tag) || tag >> 3 < 1 ||
+            tag >> 3 > MAX_FIELD_NUMBER)
                 return false;
         *f = (struct wire_field){ .number = (uint32_t)(tag >> 3), .type = tag & 7 };
         switch (f->type) {
         case WIRE_VARINT:
-                return read_varint(r, &f->uint);
+                return read_varint(r, WIRE_VARINT_MAX, &f->uint);
         case WIRE_FIXED64:
                 return read_fixed(r, 8, &f->uint);
         case WIRE_BYTES:

@@ -135,7 +135,8 @@ START_TEST(promtool_is_content)
         double one = 1;
         FILE *f;
 
-        ck_assert_msg(access("/usr/bin/promtool", X_OK) == 0, "package prometheus is not installed");
+        ck_assert_msg(access("/usr/bin/promtool", X_OK) == 0,
+                      "package prometheus is not installed");
         metric_label(&labels, "keyspace", "we\"ird\\\n\xc3\xa9");
         label = buf_take_str(&labels);
         metric_add(metric_counter("shoal_test_calls_total", label, "Calls."), 1);

@@ -8,6 +8,7 @@
 #include "common/value.h"
 #include "common/wire.h"
 #include "proto/shoal/v1/api.pb-c.h"
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
 #define BYTES(s) (s), sizeof(s) - 1
@@ -187,6 +188,309 @@ START_TEST(values_differ)
 }
 END_TEST
 
+/* ---- malformed */
+
+static const struct {
+        const char *label;
+        const char *data;
+        size_t n_bytes;
+        const char *msg;
+} bad_values[] = {
+        { "no value", BYTES("\x08"), "malformed value" },
+        { "cut",
+          BYTES("\x1a\x05"
+                "abc"),
+          "malformed value" },
+        { "group", BYTES("\x0b\x0c"), "malformed value" },
+        { "good, then cut", BYTES("\x08\x01\x11"), "malformed value" },
+        { "unknown kind", BYTES("\x30\x01"), "value of an unknown kind (field 6)" },
+        { "integer as bytes", BYTES("\x0a\x01x"), "value of an unknown kind (field 1)" },
+        { "real as fixed32", BYTES("\x15\0\0\0\0"), "value of an unknown kind (field 2)" },
+        { "text not UTF-8", BYTES("\x1a\x01\xff"),
+          "text is not valid UTF-8 (raw_text carries such bytes)" },
+};
+
+START_TEST(bad_value)
+{
+        struct value v = value_integer(7);
+        struct err e = ERR_INIT;
+
+        ck_assert_int_eq(value_decode(bad_values[_i].data, bad_values[_i].n_bytes, &v, &e),
+                         ERR_INVALID);
+        ck_assert_str_eq(e.msg, bad_values[_i].msg);
+        ck_assert_str_eq(e.reason, "BAD_VALUE");
+        ck_assert_msg(v.type == VALUE_INTEGER && v.integer == 7, "%s: wrote its result",
+                      bad_values[_i].label);
+}
+END_TEST
+
+START_TEST(odd_values)
+{
+        struct value v;
+
+        /* of a oneof that is there twice the last counts, as with protobuf */
+        ck_assert_int_eq(value_decode(BYTES("\x08\x01\x1a\x01x\x08\x05"), &v, NULL), ERR_OK);
+        ck_assert(v.type == VALUE_INTEGER && v.integer == 5);
+        ck_assert_int_eq(value_decode(BYTES("\x1a\x03"
+                                            "a\0b"),
+                                      &v, NULL),
+                         ERR_OK);
+        ck_assert(v.type == VALUE_TEXT && v.n_bytes == 3);
+        ck_assert_int_eq(value_decode(BYTES("\x2a\x01x"), &v, NULL), ERR_OK);
+        ck_assert(v.type == VALUE_TEXT && v.n_bytes == 1);
+}
+END_TEST
+
+START_TEST(rows_have_their_width)
+{
+        static const char row[] =
+            "\x0a\x02\x08\x01\x0a\x00\x12\x01x\x0a\x03\x1a\x01y"; /* field 2 is unknown */
+        struct value v[4];
+        struct err e = ERR_INIT;
+
+        ck_assert_int_eq(value_decode_row(BYTES(row), v, 3, &e), ERR_OK);
+        ck_assert(v[0].type == VALUE_INTEGER && v[1].type == VALUE_NULL && v[2].type == VALUE_TEXT);
+        ck_assert_int_eq(value_decode_row(BYTES(row), v, 2, &e), ERR_INVALID);
+        ck_assert_str_eq(e.msg, "row of more than 2 values");
+        ck_assert_int_eq(value_decode_row(BYTES(row), v, 4, &e), ERR_INVALID);
+        ck_assert_str_eq(e.msg, "row of 3 values where 4 belong");
+        ck_assert_int_eq(value_decode_row(NULL, 0, NULL, 0, &e), ERR_OK);
+        ck_assert_int_eq(value_decode_row(BYTES("\x0a\x05"), v, 1, &e), ERR_INVALID);
+        ck_assert_str_eq(e.msg, "malformed row");
+        ck_assert_int_eq(value_decode_row(BYTES("\x0a\x00\x0a\x01\x30"), v, 2, &e), ERR_INVALID);
+        ck_assert_str_eq(e.msg, "value 1: malformed value");
+}
+END_TEST
+
+/* Encoded values with bytes changed, cut and doubled: never a read out of bounds, and what is taken
+ * is what protobuf-c reads. */
+START_TEST(mutated_values)
+{
+        uint64_t state = 2;
+        int n_taken = 0;
+
+        for (int round = 0; round < 300000; round++) {
+                const struct value *v = &values[random_next(&state) % ARRAY_LEN(values)].value;
+                size_t n = value_encoded_size(v), at = n ? random_next(&state) % n : 0;
+                uint8_t bytes[64], *p;
+                struct value back;
+
+                value_encode(bytes, v);
+                for (uint64_t i = random_next(&state) % 3; n && i; i--)
+                        bytes[random_next(&state) % n] = (uint8_t)random_next(&state);
+                if (random_next(&state) % 4 == 0)
+                        n = at;
+                if (random_next(&state) % 4 == 0) {
+                        memcpy(bytes + n, bytes, n);
+                        n *= 2;
+                }
+                p = malloc(n ? n : 1);
+                memcpy(p, bytes, n);
+                if (value_decode(p, n, &back, NULL) == ERR_OK) {
+                        Shoal__V1__Value *m = shoal__v1__value__unpack(NULL, n, p);
+                        bool nul = back.type == VALUE_TEXT && back.n_bytes &&
+                                   memchr(back.data, 0, back.n_bytes);
+
+                        if (!m || (!nul && !same_message(m, &back)))
+                                ck_abort_msg("round %d: not what protobuf-c reads", round);
+                        shoal__v1__value__free_unpacked(m, NULL);
+                        n_taken++;
+                }
+                free(p);
+        }
+        ck_assert_int_gt(n_taken, 50000);
+}
+END_TEST
+
+START_TEST(mutated_rows)
+{
+        uint64_t state = 3;
+        int n_taken = 0;
+
+        for (int round = 0; round < 200000; round++) {
+                struct buf b = BUF_INIT(0);
+                struct value back[4];
+                uint8_t *p;
+                size_t n;
+
+                for (int i = 0; i < 3; i++)
+                        value_add(&b, 1, &values[random_next(&state) % ARRAY_LEN(values)].value);
+                for (uint64_t i = random_next(&state) % 3; i; i--)
+                        b.data[random_next(&state) % b.n_bytes] = (uint8_t)random_next(&state);
+                n = random_next(&state) % 4 ? b.n_bytes : random_next(&state) % b.n_bytes;
+                p = malloc(n ? n : 1);
+                memcpy(p, b.data, n);
+                n_taken += value_decode_row(p, n, back, 3, NULL) == ERR_OK;
+                free(p);
+                buf_done(&b);
+        }
+        ck_assert_int_gt(n_taken, 50000);
+}
+END_TEST
+
+/* ---- SQLite */
+
+static sqlite3_stmt *prepare(sqlite3 *db, const char *sql)
+{
+        sqlite3_stmt *stmt = NULL;
+
+        ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql,
+                      sqlite3_errmsg(db));
+        return stmt;
+}
+
+static sqlite3 *open_memory(void)
+{
+        sqlite3 *db = NULL;
+
+        ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+        return db;
+}
+
+static const char *const type_names[] = { NULL, "integer", "real", "text", "blob", "null" };
+
+/* Bound to a parameter and read back as a column, each value is the same; text and blobs are not
+ * copied. */
+START_TEST(through_sqlite)
+{
+        const struct value *v = &values[_i].value;
+        sqlite3 *db = open_memory();
+        sqlite3_stmt *stmt = prepare(db, "SELECT ?1, typeof(?1)");
+        struct value back;
+
+        ck_assert_int_eq(value_bind(stmt, 1, v), SQLITE_OK);
+        ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+        back = value_of_column(stmt, 0);
+        ck_assert_msg(value_same(&back, v), "%s", values[_i].label);
+        ck_assert_str_eq((const char *)sqlite3_column_text(stmt, 1), type_names[v->type]);
+        sqlite3_finalize(stmt);
+        sqlite3_close(db);
+}
+END_TEST
+
+/* NaN is NULL in SQLite, whoever brings it. */
+START_TEST(nan_is_null)
+{
+        sqlite3 *db = open_memory();
+        sqlite3_stmt *stmt = prepare(db, "SELECT typeof(?1)");
+        struct value v = value_real(NAN);
+
+        ck_assert_int_eq(value_bind(stmt, 1, &v), SQLITE_OK);
+        ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+        ck_assert_str_eq((const char *)sqlite3_column_text(stmt, 0), "null");
+        ck_assert_int_eq(value_bind(stmt, 2, &v), SQLITE_MISUSE); /* while it runs */
+        sqlite3_finalize(stmt);
+        sqlite3_close(db);
+}
+END_TEST
+
+static void add_result(struct buf *b, sqlite3_stmt *stmt)
+{
+        int n = sqlite3_column_count(stmt);
+
+        value_add_columns(b, stmt);
+        while (sqlite3_step(stmt) == SQLITE_ROW)
+                value_add_row(b, stmt, n);
+        sqlite3_reset(stmt);
+}
+
+/* protobuf-c reads the encoded ResultSet, writes the same bytes, and finds what SQLite had. */
+START_TEST(result_sets)
+{
+        sqlite3 *db = open_memory();
+        struct buf b = BUF_INIT(0);
+        Shoal__V1__ResultSet *m;
+        sqlite3_stmt *stmt;
+        uint8_t *packed;
+
+        ck_assert_int_eq(
+            sqlite3_exec(
+                db,
+                "CREATE TABLE t (a INTEGER, \"b c\" VARCHAR(10), d);"
+                "INSERT INTO t VALUES (1, 'x', NULL), (-1, CAST(x'ff' AS TEXT), 1.5),"
+                " (NULL, CAST(x'610062' AS TEXT), zeroblob(3)), (4, printf('%.200c', 'y'), x'');",
+                NULL, NULL, NULL),
+            SQLITE_OK);
+        stmt = prepare(db, "SELECT a, \"b c\", d, d || '' FROM t");
+        add_result(&b, stmt);
+        ck_assert(!b.failed);
+        m = shoal__v1__result_set__unpack(NULL, b.n_bytes, b.data);
+        ck_assert_ptr_nonnull(m);
+        ck_assert_uint_eq(m->n_columns, 4);
+        ck_assert_str_eq(m->columns[0]->name, "a");
+        ck_assert_str_eq(m->columns[0]->declared_type, "INTEGER");
+        ck_assert_str_eq(m->columns[1]->name, "b c");
+        ck_assert_str_eq(m->columns[1]->declared_type, "VARCHAR(10)");
+        ck_assert_str_eq(m->columns[2]->declared_type, "");
+        ck_assert_str_eq(m->columns[3]->name, "d || ''");
+        ck_assert_uint_eq(m->n_rows, 4);
+        for (size_t i = 0; i < 4; i++) {
+                ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+                ck_assert_uint_eq(m->rows[i]->n_values, 4);
+                for (int j = 0; j < 4; j++) {
+                        struct value v = value_of_column(stmt, j);
+
+                        ck_assert_msg(same_message(m->rows[i]->values[j], &v), "row %zu column %d",
+                                      i, j);
+                }
+        }
+        ck_assert_uint_eq(shoal__v1__result_set__get_packed_size(m), b.n_bytes);
+        packed = malloc(b.n_bytes);
+        shoal__v1__result_set__pack(m, packed);
+        ck_assert_mem_eq(packed, b.data, b.n_bytes);
+        free(packed);
+        shoal__v1__result_set__free_unpacked(m, NULL);
+        buf_done(&b);
+        sqlite3_finalize(stmt);
+        sqlite3_close(db);
+}
+END_TEST
+
+/* With any limit below what is needed the buf fails; with what is needed it does not. */
+START_TEST(rows_within_limits)
+{
+        sqlite3 *db = open_memory();
+        sqlite3_stmt *stmt =
+            prepare(db, "SELECT 1 AS a, printf('%.150c', 'x') AS b, NULL AS c, x'00' AS d");
+        struct buf all = BUF_INIT(0);
+
+        add_result(&all, stmt);
+        for (size_t max = 1; max <= all.n_bytes; max++) {
+                struct buf b = BUF_INIT(max);
+
+                add_result(&b, stmt);
+                ck_assert_msg(b.failed == (max < all.n_bytes) && b.n_bytes <= max, "%zu", max);
+                buf_done(&b);
+        }
+        buf_done(&all);
+        sqlite3_finalize(stmt);
+        sqlite3_close(db);
+}
+END_TEST
+
+/* Memory gone inside SQLite is no value, neither NULL nor an empty text. In UTF-16 reading a column
+ * allocates. */
+START_TEST(sqlite_without_memory)
+{
+        sqlite3 *db = open_memory();
+        struct buf b = BUF_INIT(0);
+        sqlite3_stmt *stmt;
+
+        ck_assert_int_eq(sqlite3_exec(db, "PRAGMA encoding = 'UTF-16'", NULL, NULL, NULL),
+                         SQLITE_OK);
+        stmt = prepare(db, "SELECT printf('%.100000c', 'x')");
+        ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+        sqlite3_hard_heap_limit64(sqlite3_memory_used() + 1000);
+        ck_assert_int_eq(value_of_column(stmt, 0).type, 0);
+        value_add_row(&b, stmt, 1);
+        ck_assert(b.failed);
+        ck_assert_int_eq(sqlite3_step(stmt), SQLITE_NOMEM);
+        buf_done(&b);
+        sqlite3_finalize(stmt);
+        sqlite3_close(db);
+}
+END_TEST
+
 static Suite *value_suite(void)
 {
         Suite *s = suite_create("value");
@@ -197,6 +501,16 @@ static Suite *value_suite(void)
         tcase_add_test(t, utf8_every_code_point);
         tcase_add_loop_test(t, value_there_and_back, 0, ARRAY_LEN(values));
         tcase_add_test(t, values_differ);
+        tcase_add_loop_test(t, bad_value, 0, ARRAY_LEN(bad_values));
+        tcase_add_test(t, odd_values);
+        tcase_add_test(t, rows_have_their_width);
+        tcase_add_test(t, mutated_values);
+        tcase_add_test(t, mutated_rows);
+        tcase_add_loop_test(t, through_sqlite, 0, ARRAY_LEN(values));
+        tcase_add_test(t, nan_is_null);
+        tcase_add_test(t, result_sets);
+        tcase_add_test(t, rows_within_limits);
+        tcase_add_test(t, sqlite_without_memory);
         suite_add_tcase(s, t);
         return s;
 }
