@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 enum err_code err_set(struct err *e, enum err_code code, const char *reason, const char *fmt, ...)
 {
         va_list ap;
@@ -17,6 +19,7 @@ enum err_code err_set(struct err *e, enum err_code code, const char *reason, con
         va_start(ap, fmt);
         vsnprintf(e->msg, sizeof e->msg, fmt, ap);
         va_end(ap);
+        utf8_repair(e->msg);
         return code;
 }
 
@@ -36,6 +39,7 @@ enum err_code err_wrap(struct err *e, enum err_code code, const char *fmt, ...)
         n = (size_t)snprintf(e->msg, sizeof e->msg, "%s: ", context);
         if (n < sizeof e->msg)
                 snprintf(e->msg + n, sizeof e->msg - n, "%s", rest);
+        utf8_repair(e->msg);
         e->code = code;
         return code;
 }

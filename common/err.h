@@ -38,7 +38,7 @@ struct err {
         enum err_code code;
         char reason[ERR_REASON_BYTES]; /* UPPER_SNAKE, stable, listed in docs/errors.md; "" while
                                           unset */
-        char msg[ERR_MSG_BYTES];       /* for people; cut at the end when longer */
+        char msg[ERR_MSG_BYTES];       /* for people; cut at the end when longer; always UTF-8 */
         int extended_code; /* SQLite's extended result code; 0: SQLite has no part in it */
         char sqlite_msg[ERR_MSG_BYTES]; /* sqlite3_errmsg() as it was; "" if none */
         int offset;                     /* byte offset in the client's statement; -1: unknown */

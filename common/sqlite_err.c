@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 #define NAME(c)       \
         {             \
                 c, #c \
@@ -235,6 +237,7 @@ enum err_code sqlite_err_set(struct err *e, struct sqlite3 *db, int rc)
                 e->extended_code = extended_code;
                 e->offset = offset;
                 snprintf(e->sqlite_msg, sizeof e->sqlite_msg, "%s", msg);
+                utf8_repair(e->sqlite_msg);
         }
         return code;
 }

@@ -1,11 +1,8 @@
-/* utf8.c - is it UTF-8? A word at a time while it is ASCII, which most text is. Pure; any thread.
- */
-#include <stdbool.h>
-#include <stddef.h>
+/* utf8.c - is it UTF-8? A word at a time while it is ASCII, which most text is. Pure; any thread. */
+#include "common/utf8.h"
+
 #include <stdint.h>
 #include <string.h>
-
-#include "common/value.h"
 
 #define EACH_BYTE(x) (UINT64_C(0x0101010101010101) * (x))
 
@@ -81,12 +78,51 @@ static bool is_utf8(const void *data, size_t n_bytes, bool nul_allowed)
         return true;
 }
 
-bool value_is_plain_utf8(const void *p, size_t n_bytes)
+bool utf8_is_valid(const void *p, size_t n_bytes)
+{
+        return is_utf8(p, n_bytes, true);
+}
+
+bool utf8_is_plain(const void *p, size_t n_bytes)
 {
         return is_utf8(p, n_bytes, false);
 }
 
-bool value_is_utf8(const void *p, size_t n_bytes)
+/* True if p begins a sequence that more bytes could complete. */
+static bool is_cut(const uint8_t *p, size_t n_left)
 {
-        return is_utf8(p, n_bytes, true);
+        static const uint8_t tails[][3] = { { 0x80, 0x80, 0x80 },
+                                            { 0xa0, 0x80, 0x80 },
+                                            { 0x90, 0x80, 0x80 } };
+
+        for (size_t i = 0; n_left < 4 && i < sizeof tails / sizeof tails[0]; i++) {
+                uint8_t whole[4];
+
+                memcpy(whole, p, n_left);
+                memcpy(whole + n_left, tails[i], 4 - n_left);
+                if (sequence_length(whole, 4) > n_left)
+                        return true;
+        }
+        return false;
+}
+
+void utf8_repair(char *s)
+{
+        uint8_t *p = (uint8_t *)s;
+        size_t n_left = strlen(s);
+
+        while (n_left) {
+                size_t n = *p < 0x80 ? 1 : sequence_length(p, n_left);
+
+                if (n == 0 && is_cut(p, n_left)) {
+                        *p = '\0';
+                        return;
+                }
+                if (n == 0) {
+                        *p = '?';
+                        n = 1;
+                }
+                p += n;
+                n_left -= n;
+        }
 }

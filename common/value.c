@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "common/wire.h"
 
 _Static_assert((int)VALUE_INTEGER == SQLITE_INTEGER, "");
@@ -94,7 +95,7 @@ static inline uint8_t *encode(uint8_t *p, const struct value *v)
         case VALUE_REAL:
                 return put_real(wire_put_tag(p, VALUE_FIELD_REAL, WIRE_FIXED64), v->real);
         case VALUE_TEXT:
-                if (!value_is_plain_utf8(v->data, v->n_bytes))
+                if (!utf8_is_plain(v->data, v->n_bytes))
                         return put_bytes(p, VALUE_FIELD_RAW_TEXT, v);
                 return put_bytes(p, VALUE_FIELD_TEXT, v);
         case VALUE_BLOB:
@@ -138,7 +139,7 @@ void value_add(struct buf *b, uint32_t field, const struct value *v)
 static enum err_code decode_bytes(const struct wire_field *f, struct value *ret_value,
                                   struct err *reterr)
 {
-        if (f->number == VALUE_FIELD_TEXT && !value_is_utf8(f->data, f->n_bytes))
+        if (f->number == VALUE_FIELD_TEXT && !utf8_is_valid(f->data, f->n_bytes))
                 return err_set(reterr, ERR_INVALID, "BAD_VALUE",
                                "text is not valid UTF-8 (raw_text carries such bytes)");
         if (f->number == VALUE_FIELD_BLOB)

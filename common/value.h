@@ -8,6 +8,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/utf8.h"
 
 struct sqlite3_stmt;
 
@@ -88,7 +89,11 @@ void value_add_columns(struct buf *b, struct sqlite3_stmt *stmt);
  * (SQLITE_STATIC). Returns SQLite's result code. */
 int value_bind(struct sqlite3_stmt *stmt, int i, const struct value *v) must_check_;
 
-/* True if the bytes are valid UTF-8 without a NUL. */
-bool value_is_plain_utf8(const void *p, size_t n_bytes);
-/* The same, NULs allowed. */
-bool value_is_utf8(const void *p, size_t n_bytes);
+static inline bool value_is_plain_utf8(const void *p, size_t n_bytes)
+{
+        return utf8_is_plain(p, n_bytes);
+}
+static inline bool value_is_utf8(const void *p, size_t n_bytes)
+{
+        return utf8_is_valid(p, n_bytes);
+}

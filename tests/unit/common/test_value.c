@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "common/value.h"
 #include "common/wire.h"
 #include "proto/shoal/v1/api.pb-c.h"
@@ -64,10 +65,39 @@ START_TEST(utf8_case)
         char *copy = malloc(n ? n : 1); /* exact size: ASan sees a read behind it */
 
         memcpy(copy, utf8_cases[_i].data, n);
-        ck_assert_msg(value_is_utf8(copy, n) == utf8_cases[_i].utf8, "%s", utf8_cases[_i].label);
-        ck_assert_msg(value_is_plain_utf8(copy, n) == utf8_cases[_i].plain, "%s",
-                      utf8_cases[_i].label);
+        ck_assert_msg(utf8_is_valid(copy, n) == utf8_cases[_i].utf8, "%s", utf8_cases[_i].label);
+        ck_assert_msg(utf8_is_plain(copy, n) == utf8_cases[_i].plain, "%s", utf8_cases[_i].label);
         free(copy);
+}
+END_TEST
+
+static const struct {
+        const char *bytes, *want;
+} repairs[] = {
+        { "", "" },
+        { "plain", "plain" },
+        { "\xc3\xa9", "\xc3\xa9" },
+        { "a\xff", "a?" },
+        { "a\x80z", "a?z" },
+        { "\xc0\xaf", "??" },
+        { "\xed\xa0\x80", "???" },
+        { "cut \xc3", "cut " },
+        { "cut \xe0\xa0", "cut " },
+        { "cut \xe0", "cut " },
+        { "cut \xf0\x90", "cut " },
+        { "cut \xf4\x8f\xbf", "cut " },
+        { "cut \xf4\x90\x80", "cut ???" },
+        { "\xe2\x82x", "??x" },
+};
+
+START_TEST(repair_case)
+{
+        char s[32];
+
+        strcpy(s, repairs[_i].bytes);
+        utf8_repair(s);
+        ck_assert_str_eq(s, repairs[_i].want);
+        ck_assert(utf8_is_plain(s, strlen(s)));
 }
 END_TEST
 
@@ -94,8 +124,8 @@ START_TEST(utf8_every_code_point)
                 }
                 s[at + n++] = (char)(0x80 | (c & 0x3f));
                 /* each ck_assert is a message to the parent process: too many of them here */
-                if (!value_is_plain_utf8(s, at + n) || !value_is_plain_utf8(s, at + n + 9) ||
-                    value_is_plain_utf8(s, at + n - 1))
+                if (!utf8_is_plain(s, at + n) || !utf8_is_plain(s, at + n + 9) ||
+                    utf8_is_plain(s, at + n - 1))
                         ck_abort_msg("U+%04X", c);
         }
 }
@@ -498,6 +528,7 @@ static Suite *value_suite(void)
 
         tcase_set_timeout(t, 30);
         tcase_add_loop_test(t, utf8_case, 0, ARRAY_LEN(utf8_cases));
+        tcase_add_loop_test(t, repair_case, 0, ARRAY_LEN(repairs));
         tcase_add_test(t, utf8_every_code_point);
         tcase_add_loop_test(t, value_there_and_back, 0, ARRAY_LEN(values));
         tcase_add_test(t, values_differ);
