@@ -147,8 +147,13 @@ void *arena_memdup(struct arena *a, const void *p, size_t n_bytes)
 
 char *arena_strndup(struct arena *a, const char *s, size_t n_bytes)
 {
-        char *q = n_bytes == SIZE_MAX ? NULL : arena_alloc(a, n_bytes + 1);
+        char *q;
 
+        if (n_bytes == SIZE_MAX) {
+                a->exhausted = true;
+                return NULL;
+        }
+        q = arena_alloc(a, n_bytes + 1);
         if (!q)
                 return NULL;
         memcpy(q, s, n_bytes);
