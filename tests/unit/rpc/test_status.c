@@ -122,7 +122,8 @@ START_TEST(not_utf8)
         struct buf b = BUF_INIT(0);
         grpc_slice s;
 
-        err_set(&e, ERR_INVALID, "R", "%s", texts[_i].msg);
+        err_set(&e, ERR_INVALID, "R", "%s", "");
+        snprintf(e.msg, sizeof(e.msg), "%s", texts[_i].msg);
         snprintf(e.sqlite_msg, sizeof(e.sqlite_msg), "%s", texts[_i].msg);
         status_encode(&b, &e);
         status_decode(b.data, b.n_bytes, e.code, "", &back);
