@@ -36,6 +36,11 @@ struct tablets *tablets_free(struct tablets *t);
  * are opened anew, and what was under way on the old ones ends as if they had broken. */
 void tablets_put(struct tablets *t, const char *id, const char *address);
 void tablets_drop(struct tablets *t, const char *id);
+/* These are all tablets there are: puts them, drops others. */
+struct tablet_address {
+        const char *id, *address;
+};
+void tablets_set(struct tablets *t, const struct tablet_address *list, size_t n);
 struct tablet_client *tablets_find(struct tablets *t,
                                    const char *id);  /* NULL if absent; valid until dropped */
 size_t tablets_n_connected(const struct tablets *t); /* streams that are up, over all tablets */
@@ -110,13 +115,15 @@ struct tablet_call_events {
 struct tablet_call {
         const struct tablet_call_events *events;
         /* private */
+        struct tablets *all;
         struct tablet_client *tablet;
         struct tablet_stream *stream;
         struct tablet_call *prev, *next; /* of those without a stream yet */
         struct loop_timer timer;
-        struct buf *unsent; /* waits for a stream */
+        struct buf *unsent;  /* waits for a stream */
+        struct err *failure; /* about to be told */
         uint64_t id;
-        int64_t deadline_us, wait_until_us;
+        int64_t deadline_us;
         uint32_t n_shards, n_ended;
         unsigned lane;
         bool write;
