@@ -23,7 +23,8 @@ struct gate_options {
         uint64_t pool_threads;
         uint64_t tablet_streams; /* to each tablet */
         uint64_t connect_wait_ms;
-        uint64_t retry_ms; /* how long a statement is tried again that can be */
+        uint64_t retry_ms;       /* how long a statement is tried again while a tablet is away */
+        uint64_t schema_wait_ms; /* how long while the schema is being changed */
         uint64_t keepalive_ms, keepalive_timeout_ms;
         uint64_t drain_ms;
         uint64_t max_skew_ms;
@@ -56,6 +57,13 @@ struct gate {
         struct finishes *finishes;
         struct sequences *sequences;
         struct ddl_driver *ddl;
-        struct gate_metrics *metrics; /* any thread */
-        size_t n_statements;          /* under way */
+        struct gate_metrics *metrics;      /* any thread */
+        size_t n_statements;               /* under way */
+        struct topology_listener listener; /* keeps the tablets as topo tells */
 };
+
+/* Makes all of it from g->options and g->loop, which are set; address is where clients reach this
+ * gate, borrowed. Begins to talk to topo. */
+void gate_start(struct gate *g, const char *address);
+/* No statement is under way. */
+void gate_stop(struct gate *g);

@@ -1,0 +1,51 @@
+/* execute_int.h - what the files of an execution share. Loop thread. */
+#pragma once
+
+#include "gate/execute.h"
+
+/* The tag of rows that come from the finish; others tell part and shard. */
+#define EXECUTE_TAG_FINISH SIZE_MAX
+/* The tag of rows that nobody waits for. */
+#define EXECUTE_TAG_NONE (SIZE_MAX - 1)
+
+/* ---- execute.c */
+
+/* The statement has failed with e, which is copied: it begins again if that may help and harm
+ * nothing, else it ends. x may be gone afterwards. */
+void execute_fail(struct execution *x, const struct err *e);
+/* It is done and went well. x may be gone afterwards. */
+void execute_succeed(struct execution *x);
+/* Hands rows to the owner, or fails for their size. Takes the slice. False: x may be gone. */
+bool execute_give(struct execution *x, grpc_slice rows, size_t tag);
+/* Stops what runs on shards and in the finish. */
+void execute_stop(struct execution *x);
+
+/* ---- execute_read.c */
+
+/* x->run with x->values, without side effects but on what shards it writes to. */
+void execute_run_local(struct execution *x);
+void execute_run_parts(struct execution *x);
+/* What all Execute requests of x have in common. */
+void execute_fill_request(const struct execution *x, const struct plan_part *part,
+                          struct tablet_execute *ret_request);
+/* Sends a part to its shards. ERR_*: it was not. */
+enum err_code execute_send_part(struct execution *x, size_t part, const uint64_t *bits,
+                                const struct tablet_execute *request,
+                                const struct scatter_events *events,
+                                struct err *reterr) must_check_;
+/* Room for one bit per shard; NULL: the arena is full. */
+uint64_t *execute_alloc_bits(struct execution *x) must_check_;
+
+/* ---- execute_write.c */
+
+void execute_write(struct execution *x);
+void execute_ddl(struct execution *x);
+/* Whatever was begun is given up: the client has gone, or it begins again. */
+void execute_abandon_write(struct execution *x);
+
+/* ---- execute_explain.c */
+
+/* Makes the rows of an EXPLAIN and ends it. measured: it was run, and the parts are still there. */
+void execute_explain(struct execution *x, bool measured);
+/* Appends QueryStats to x->stats. */
+void execute_add_stats(struct execution *x);

@@ -1,0 +1,304 @@
+/* execute_read.c - sends the parts of a plan to their shards and puts together what comes back.
+ * Loop thread. */
+#include <assert.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/wire.h"
+#include "gate/execute_int.h"
+
+enum {
+        CHUNK_BYTES =
+            64 << 10, /* what a tablet aims at in one message of a stream, and the finish too */
+        UNARY_CHUNK_BYTES = 256 << 10, /* likewise of an answer in one piece */
+        MIN_WINDOW_BYTES = 256 << 10,  /* of rows on their way from one tablet */
+        MAX_WINDOW_BYTES = 1 << 20,
+        ALL_WINDOWS_BYTES = 8 << 20,
+        TAG_PART_SHIFT = 32,
+};
+
+/* ---- the finish */
+
+static void send_parts(struct execution *x);
+
+static void on_finish_turn(void *arg)
+{
+        send_parts(arg);
+}
+
+static void on_finish_consumed(void *arg, size_t tag, uint64_t n_bytes)
+{
+        execution_consumed(arg, tag, n_bytes);
+}
+
+static void on_finish_rows(void *arg, struct buf *rows)
+{
+        struct buf taken = *rows;
+
+        *rows = (struct buf)BUF_INIT(0);
+        if (!execute_give(arg, grpc_slice_new(taken.data, taken.n_bytes, free), EXECUTE_TAG_FINISH))
+                return;
+}
+
+static void on_finish_end(void *arg, const struct err *e)
+{
+        struct execution *x = arg;
+
+        if (e->code)
+                execute_fail(x, e);
+        else if (x->discard_rows)
+                execute_explain(x, true);
+        else
+                execute_succeed(x);
+}
+
+static void start_finish(struct execution *x)
+{
+        static const struct finish_events events = {
+                .on_turn = on_finish_turn,
+                .on_consumed = on_finish_consumed,
+                .on_rows = on_finish_rows,
+                .on_end = on_finish_end,
+        };
+        struct finish_options o = {
+                .finishes = x->gate->finishes,
+                .plan = x->run,
+                .values = x->values.values,
+                .n_values = x->values.n,
+                .now_ms = x->now_ms,
+                .deadline_us = x->request.deadline_us,
+                .max_rows = x->discard_rows ? 0 : x->max_rows,
+                .chunk_bytes = x->request.streaming ? CHUNK_BYTES : UNARY_CHUNK_BYTES,
+                .events = &events,
+                .arg = x,
+        };
+
+        x->finish = finish_new(&o);
+        if (finish_has_turn(x->finish))
+                send_parts(x);
+}
+
+void execute_run_local(struct execution *x)
+{
+        struct finish_local l = {
+                .plan = x->run,
+                .values = x->values.values,
+                .n_values = x->values.n,
+                .now_ms = x->now_ms,
+                .max_rows = x->discard_rows ? 0 : x->max_rows,
+        };
+        struct buf rows = BUF_INIT(0);
+        enum err_code rc;
+        struct err e;
+
+        if (!finish_try_local(x->gate->finishes, &l, &rows, &rc, &e)) {
+                buf_done(&rows);
+                start_finish(x);
+                return;
+        }
+        if (rc) {
+                buf_done(&rows);
+                execute_fail(x, &e);
+                return;
+        }
+        if (rows.n_bytes &&
+            !execute_give(x, grpc_slice_new(rows.data, rows.n_bytes, free), EXECUTE_TAG_NONE))
+                return;
+        if (x->discard_rows)
+                execute_explain(x, true);
+        else
+                execute_succeed(x);
+}
+
+/* ---- what comes back */
+
+static uint64_t count_rows(const struct execution *x)
+{
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < x->n_parts; i++) {
+                const struct scatter *s = x->parts[i].scatter;
+
+                for (size_t k = 0; k < scatter_n_shards(s); k++)
+                        n += scatter_shard_at(s, k)->rows;
+        }
+        return n;
+}
+
+static void on_part_result(void *arg, struct scatter *s, size_t i, const uint8_t *result,
+                           size_t n_bytes, const grpc_slice *slice)
+{
+        struct execution_part *part = arg;
+        struct execution *x = part->x;
+        size_t at = (size_t)(result - GRPC_SLICE_START_PTR(*slice));
+        size_t tag = part->index << TAG_PART_SHIFT | i;
+
+        (void)s;
+        if (x->finish)
+                finish_load(x->finish, part->index, result, n_bytes, slice, tag);
+        else
+                execute_give(x, grpc_slice_sub(*slice, at, at + n_bytes), tag);
+}
+
+static void end_parts(struct execution *x)
+{
+        struct err e = ERR_INIT;
+
+        if (x->finish) {
+                finish_run(x->finish);
+        } else if (x->max_rows && count_rows(x) > x->max_rows && !x->discard_rows) {
+                err_set(&e, ERR_EXHAUSTED, "RESULT_TOO_LARGE", "the result has more than %llu rows",
+                        (unsigned long long)x->max_rows);
+                execute_fail(x, &e);
+        } else if (x->discard_rows) {
+                execute_explain(x, true);
+        } else {
+                execute_succeed(x);
+        }
+}
+
+static void on_part_end(void *arg, struct scatter *s, const struct err *e)
+{
+        struct execution_part *part = arg;
+        struct execution *x = part->x;
+
+        (void)s;
+        if (e->code)
+                execute_fail(x, e);
+        else if (++x->n_parts_ended == x->n_parts)
+                end_parts(x);
+}
+
+void execution_consumed(struct execution *x, size_t tag, uint64_t n_bytes)
+{
+        size_t part = tag >> TAG_PART_SHIFT;
+
+        if (tag == EXECUTE_TAG_NONE || !x->active)
+                return;
+        if (tag == EXECUTE_TAG_FINISH) {
+                if (x->finish)
+                        finish_next(x->finish);
+        } else if (part < x->n_parts && x->parts[part].scatter) {
+                scatter_credit(x->parts[part].scatter, (uint32_t)tag, n_bytes);
+        }
+}
+
+/* ---- what goes out */
+
+uint64_t *execute_alloc_bits(struct execution *x)
+{
+        return arena_alloc(x->arena, scatter_n_words(x->catalog) * sizeof(uint64_t));
+}
+
+void execute_fill_request(const struct execution *x, const struct plan_part *part,
+                          struct tablet_execute *ret_request)
+{
+        bool limited = !x->finish && !x->discard_rows;
+
+        *ret_request = (struct tablet_execute){
+                .keyspace_id = x->run->keyspace_id,
+                .schema_version = x->run->schema_version,
+                .sql = part->sql,
+                .n_sql_bytes = strlen(part->sql),
+                .params = x->values.values,
+                .n_params = x->values.n,
+                .write = !x->run->read_only,
+                .cheap = part->cheap,
+                .now_ms = x->now_ms,
+                .max_rows = limited ? x->max_rows : 0,
+                .max_bytes = limited ? x->max_bytes : 0,
+        };
+}
+
+static uint64_t choose_window(const struct execution *x, size_t n_shards)
+{
+        size_t n = topology_n_tablets(x->gate->topology);
+        uint64_t bytes;
+
+        if (n > n_shards)
+                n = n_shards;
+        bytes = ALL_WINDOWS_BYTES / (n ? n : 1);
+        if (bytes > MAX_WINDOW_BYTES)
+                bytes = MAX_WINDOW_BYTES;
+        return bytes < MIN_WINDOW_BYTES ? MIN_WINDOW_BYTES : bytes;
+}
+
+enum err_code execute_send_part(struct execution *x, size_t part, const uint64_t *bits,
+                                const struct tablet_execute *request,
+                                const struct scatter_events *events, struct err *reterr)
+{
+        struct scatter_options o = {
+                .tablets = x->gate->tablets,
+                .catalog = x->catalog,
+                .shard_bits = bits,
+                .deadline_us = x->request.deadline_us,
+                .events = events,
+                .arg = &x->parts[part],
+        };
+
+        if (arena_is_exhausted(x->arena))
+                return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
+                               "the statement needs too much memory");
+        x->parts[part].scatter = scatter_execute(&o, request);
+        return ERR_OK;
+}
+
+static enum err_code send_part(struct execution *x, size_t i, struct err *reterr)
+{
+        static const struct scatter_events events = { on_part_result, on_part_end };
+        uint64_t *bits = execute_alloc_bits(x);
+        struct tablet_execute request;
+        size_t n_shards;
+        enum err_code rc;
+
+        if (!bits)
+                return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
+                               "the statement needs too much memory");
+        rc = plan_route(x->run, i, &x->values, bits, &n_shards, reterr);
+        if (rc)
+                return rc;
+        execute_fill_request(x, &x->run->parts[i], &request);
+        /* What is collected in one piece is bounded by its size; the rest by what is on the way. */
+        if (x->finish || x->request.streaming) {
+                request.window_bytes = choose_window(x, n_shards);
+                request.chunk_bytes = CHUNK_BYTES;
+        } else {
+                request.chunk_bytes = UNARY_CHUNK_BYTES;
+        }
+        return execute_send_part(x, i, bits, &request, &events, reterr);
+}
+
+static void send_parts(struct execution *x)
+{
+        size_t n = x->run->n_parts;
+        struct err e;
+
+        if (!n) {
+                finish_run(x->finish);
+                return;
+        }
+        x->parts = arena_calloc(x->arena, n, sizeof(*x->parts));
+        x->n_parts = x->parts ? n : 0;
+        for (size_t i = 0; i < x->n_parts; i++) {
+                x->parts[i].x = x;
+                x->parts[i].index = i;
+        }
+        for (size_t i = 0; i < n; i++) {
+                enum err_code rc = x->parts ? send_part(x, i, &e)
+                                            : err_set(&e, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
+                                                      "the statement needs too much memory");
+
+                if (rc) {
+                        execute_fail(x, &e);
+                        return;
+                }
+        }
+}
+
+void execute_run_parts(struct execution *x)
+{
+        if (x->run->finish_sql)
+                start_finish(x);
+        else
+                send_parts(x);
+}
