@@ -69,22 +69,26 @@ static void offer_call(struct rpc_server *s, const struct method *m)
         (void)e;
 }
 
-/* With nothing under way, what is left are connections whose clients do not read the goodbye. */
-static void hasten_drain(struct rpc_server *s)
-{
-        int64_t at_us = mono_us() + IDLE_GRACE_US;
-
-        if (s->is_draining && !s->is_shut_down && !s->n_live && at_us < s->grace.at_us)
-                loop_timer_set(s->loop, &s->grace, at_us);
-}
-
 static void check_drained(struct rpc_server *s)
 {
-        hasten_drain(s);
         if (!s->is_shut_down || s->n_live || s->n_posted || !s->on_drained)
                 return;
-        loop_timer_cancel(s->loop, &s->grace);
         TAKE(s->on_drained)(s->on_drained_arg);
+}
+
+/* The connections are broken off, not said goodbye to: between a goodbye and the client's hearing
+ * of it libgrpc would end the client's new calls as CANCELLED, as if the client had wished it; so
+ * they end as UNAVAILABLE. Answers that have been given are with the kernel by now. It also does
+ * not depend on clients that never read the goodbye. */
+static void shut_down(struct rpc_server *s)
+{
+        if (s->is_shutting_down)
+                return;
+        s->is_shutting_down = true;
+        loop_timer_cancel(s->loop, &s->grace);
+        loop_expect(s->loop, &s->shut_down);
+        grpc_server_shutdown_and_notify(s->server, s->loop->cq, &s->shut_down);
+        grpc_server_cancel_all_calls(s->server);
 }
 
 void server_call_gone(struct rpc_call *c)
@@ -94,7 +98,11 @@ void server_call_gone(struct rpc_call *c)
         c->prev->next = c->next;
         c->next->prev = c->prev;
         s->n_live--;
+        if (c->is_accepted)
+                s->n_accepted--;
         put_spare(s, c);
+        if (s->is_draining && !s->n_accepted)
+                shut_down(s);
         check_drained(s);
 }
 
@@ -105,7 +113,7 @@ static void refuse(struct rpc_call *c, void *arg)
         (void)arg;
         if (c->server->is_draining)
                 err_set(&e, ERR_UNAVAILABLE, "SHUTTING_DOWN", "the server is shutting down");
-        else if (c->server->n_live > c->server->max_calls)
+        else if (c->server->n_accepted >= c->server->max_calls)
                 err_set(&e, ERR_EXHAUSTED, "TOO_MANY_CALLS", "%zu calls are under way already",
                         c->server->max_calls);
         else if (!c->method->registered)
@@ -120,7 +128,6 @@ static void on_requested(struct loop_tag *tag, bool ok)
         struct rpc_call *c = CONTAINER_OF(tag, struct rpc_call, requested);
         struct rpc_server *s = c->server;
         const struct method *m = c->method;
-        bool is_acceptable;
 
         s->n_posted--;
         if (!m->registered)
@@ -134,11 +141,12 @@ static void on_requested(struct loop_tag *tag, bool ok)
         c->next = &s->live;
         c->prev->next = c->next->prev = c;
         s->n_live++;
-        if (!s->is_draining)
+        if (!s->is_shutting_down)
                 offer_call(s, m);
-        is_acceptable = !s->is_draining && s->n_live <= s->max_calls && m->registered &&
-                        (m->m.stream_in || c->request);
-        call_start(c, is_acceptable ? m->m.on_start : refuse);
+        c->is_accepted = !s->is_draining && s->n_accepted < s->max_calls && m->registered &&
+                         (m->m.stream_in || c->request);
+        s->n_accepted += c->is_accepted;
+        call_start(c, c->is_accepted ? m->m.on_start : refuse);
 }
 
 /* ---- start */
@@ -216,7 +224,7 @@ static void on_shut_down(struct loop_tag *tag, bool ok)
 
 static void on_grace_over(struct loop_timer *t)
 {
-        grpc_server_cancel_all_calls(CONTAINER_OF(t, struct rpc_server, grace)->server);
+        shut_down(CONTAINER_OF(t, struct rpc_server, grace));
 }
 
 static void fill_methods(struct rpc_server *s, const struct rpc_server_options *o)
@@ -303,8 +311,8 @@ void rpc_server_drain(struct rpc_server *s, uint64_t grace_ms, void (*done)(void
         s->on_drained = done;
         s->on_drained_arg = arg;
         health_set(s->health, false);
-        loop_expect(s->loop, &s->shut_down);
-        grpc_server_shutdown_and_notify(s->server, s->loop->cq, &s->shut_down);
+        if (grace_ms > MAX_GRACE_MS)
+                grace_ms = MAX_GRACE_MS;
         loop_timer_set(s->loop, &s->grace, mono_us() + (int64_t)grace_ms * 1000);
         for (c = s->live.next; c != &s->live; c = next) {
                 const struct rpc_method *m = &c->method->m;
@@ -317,7 +325,8 @@ void rpc_server_drain(struct rpc_server *s, uint64_t grace_ms, void (*done)(void
                 next = c->next;
                 call_unref(c);
         }
-        hasten_drain(s);
+        if (!s->n_accepted)
+                shut_down(s);
 }
 
 struct rpc_server *rpc_server_free(struct rpc_server *s)

@@ -47,7 +47,7 @@ enum err_code rpc_server_start(struct loop *l, const struct rpc_server_options *
 int rpc_server_port(const struct rpc_server *s);
 /* What grpc.health.v1 answers, for "" and all services: serving from the start unless told, never while draining. */
 void rpc_server_set_serving(struct rpc_server *s, bool serving);
-/* Refuses new calls, lets those under way end for grace_ms, cancels the rest, then runs done(arg). */
+/* Refuses new calls with UNAVAILABLE, lets those under way end for grace_ms, cancels the rest, then runs done(arg). */
 void rpc_server_drain(struct rpc_server *s, uint64_t grace_ms, void (*done)(void *arg), void *arg);
 /* After done. Accepts NULL, returns NULL. */
 struct rpc_server *rpc_server_free(struct rpc_server *s);

@@ -8,7 +8,7 @@
 #include "rpc/server.h"
 
 enum {
-        IDLE_GRACE_US = 100000, /* of connections without calls, while draining */
+        MAX_GRACE_MS = 24 * 3600 * 1000,
         /* Calls that libgrpc may hand over before we ask for more: of each method, of each of
          * health's and reflection's, and of methods that do not exist. */
         OFFERS_PER_METHOD = 64,
@@ -57,6 +57,7 @@ struct rpc_call {
         int is_cancelled_out; /* libgrpc writes it before closed runs */
         bool close_requested; /* closed is under way, or has run */
         bool is_cancelled;
+        bool is_accepted;      /* by the server: it went to its handler */
         bool is_finished;      /* by the handler */
         bool sent_initial;     /* metadata */
         bool is_reading;       /* a message */
@@ -92,11 +93,13 @@ struct rpc_server {
 
         struct rpc_call live; /* head of the ring of calls handed to us */
         size_t n_live;
-        size_t n_posted; /* offers */
+        size_t n_accepted; /* of them: not refused */
+        size_t n_posted;   /* offers */
         struct rpc_call *spare;
         size_t n_spare;
 
         bool is_draining;
+        bool is_shutting_down;
         bool is_shut_down; /* libgrpc says so */
         struct loop_tag shut_down;
         struct loop_timer grace;

@@ -51,6 +51,7 @@ static inline void fixture_start(struct fixture *fx, const struct rpc_method *me
 
 static inline void fixture_drain(struct fixture *fx, uint64_t grace_ms)
 {
+        fx->is_drained = false;
         rpc_server_drain(fx->server, grace_ms, note_true, &fx->is_drained);
         loop_run_until(fx->loop, &fx->is_drained);
         fx->server = rpc_server_free(fx->server);
