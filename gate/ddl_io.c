@@ -14,12 +14,21 @@ enum {
         ASK_TIMEOUT_US = 5 * 1000 * 1000,
 };
 
+/* A question under way. It outlives the driver until topo's answer is in; then world is NULL. */
+struct ddl_call {
+        struct ddl_world *world;
+        struct ddl_call *prev, *next;
+        struct ddl_work *work;
+        struct scatter *scatter; /* NULL: topo is asked */
+};
+
 /* Owner: the loop thread. */
 struct ddl_world {
         struct gate *gate;
         struct ddl_driver *driver;
         struct loop_timer timer;
         struct topology_listener listener;
+        struct ddl_call *calls;
         uint64_t *seen; /* keyspaces that were looked at for a pending change */
         size_t n_seen;
 };
@@ -65,14 +74,57 @@ static bool keyspace(void *arg, uint64_t keyspace_id, uint64_t *ret_version, siz
         return true;
 }
 
+/* ---- calls */
+
+static struct ddl_call *new_call(struct ddl_world *world, struct ddl_work *w)
+{
+        struct ddl_call *c = xcalloc(1, sizeof *c);
+
+        c->world = world;
+        c->work = w;
+        c->next = world->calls;
+        if (c->next)
+                c->next->prev = c;
+        world->calls = c;
+        return c;
+}
+
+/* The work it was for; NULL: the driver is gone. */
+static struct ddl_work *end_call(struct ddl_call *c)
+{
+        struct ddl_work *w = c->world ? c->work : NULL;
+
+        if (c->world) {
+                *(c->prev ? &c->prev->next : &c->world->calls) = c->next;
+                if (c->next)
+                        c->next->prev = c->prev;
+        }
+        scatter_free(c->scatter);
+        free(c);
+        return w;
+}
+
+static void abandon_calls(struct ddl_world *world)
+{
+        for (struct ddl_call *c = world->calls, *next; c; c = next) {
+                next = c->next;
+                if (c->scatter)
+                        end_call(c);
+                else
+                        c->world = NULL;
+        }
+}
+
 /* ---- topo */
 
 static void on_topo_done(void *arg, const struct err *e, const uint8_t *body, size_t n_bytes)
 {
-        struct ddl_work *w = arg;
+        struct ddl_work *w = end_call(arg);
         Shoal__V1__SchemaChange *change = NULL;
         struct err malformed = ERR_INIT;
 
+        if (!w)
+                return;
         if (!e->code) {
                 change = shoal__v1__schema_change__unpack(NULL, n_bytes, body);
                 if (!change) {
@@ -89,7 +141,7 @@ static void call_topo(struct ddl_world *world, struct ddl_work *w, const char *p
                       const ProtobufCMessage *m)
 {
         rpc_unary(world->gate->topo, path, rpc_pack(m), mono_us() + TOPO_TIMEOUT_US, on_topo_done,
-                  w);
+                  new_call(world, w));
 }
 
 static void look(void *arg, struct ddl_work *w, const Shoal__V1__GetSchemaChangeRequest *m)
@@ -111,7 +163,8 @@ static void end(void *arg, struct ddl_work *w, const Shoal__V1__EndSchemaChangeR
 
 static void on_shards_end(void *arg, struct scatter *s, const struct err *e)
 {
-        struct ddl_work *w = arg;
+        struct ddl_call *call = arg;
+        struct ddl_work *w = call->work;
         size_t n_shards = 0;
         struct err *errs;
 
@@ -129,7 +182,7 @@ static void on_shards_end(void *arg, struct scatter *s, const struct err *e)
                 else if (!sh->ended)
                         err_set(&errs[sh->index], ERR_UNKNOWN, "OUTCOME_UNKNOWN", "%s", e->msg);
         }
-        scatter_free(s);
+        end_call(call);
         ddl_shards_answered(w, errs, n_shards);
         free(errs);
 }
@@ -138,7 +191,9 @@ static const struct scatter_events shards_events = { .on_end = on_shards_end };
 
 static void shards(void *arg, struct ddl_work *w, const struct ddl_shards_call *c)
 {
-        struct gate *g = ((struct ddl_world *)arg)->gate;
+        struct ddl_world *world = arg;
+        struct gate *g = world->gate;
+        struct ddl_call *call = new_call(world, w);
         struct catalog *catalog = topology_find_id(g->topology, c->keyspace_id);
         cleanup_(freep) uint64_t *bits = xcalloc(scatter_n_words(catalog), sizeof *bits);
         const struct tablet_change_schema change = {
@@ -164,16 +219,16 @@ static void shards(void *arg, struct ddl_work *w, const struct ddl_shards_call *
                     mono_us() + (c->what == DDL_ASK_SHARDS ? ASK_TIMEOUT_US : SHARDS_TIMEOUT_US),
                 .keep_going = true,
                 .events = &shards_events,
-                .arg = w,
+                .arg = call,
         };
 
         for (size_t i = 0; i < shard_map_size(catalog_shards(catalog)); i++)
                 if (!c->skip || !c->skip[i])
                         bits[i / 64] |= 1ULL << (i % 64);
         if (c->what == DDL_ASK_SHARDS)
-                scatter_execute(&options, &ask);
+                call->scatter = scatter_execute(&options, &ask);
         else
-                scatter_change_schema(&options, &change);
+                call->scatter = scatter_change_schema(&options, &change);
 }
 
 /* ---- the topology */
@@ -217,6 +272,7 @@ static void free_world(void *arg)
 
         loop_timer_cancel(world->gate->loop, &world->timer);
         topology_unlisten(world->gate->topology, &world->listener);
+        abandon_calls(world);
         free(world->seen);
         free(world);
 }

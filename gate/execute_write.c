@@ -199,6 +199,8 @@ static void on_write_end(void *arg, struct scatter *s, const struct err *e)
         if (x->sent_intent)
                 verdict = request_intent_result(&x->intent, e, shard->replayed, shard->request_note,
                                                 shard->n_note_bytes, &failure);
+        else
+                x->use.replayed = shard->replayed;
         follow_verdict(x, verdict, verdict == INTENT_FAILED ? &failure : e);
 }
 

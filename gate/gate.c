@@ -115,8 +115,8 @@ void gate_stop(struct gate *g)
         g->ddl = ddl_driver_free(g->ddl);
         g->finishes = finishes_free(g->finishes);
         g->pool = pool_free(g->pool);
-        g->tablets = tablets_free(g->tablets);
         g->sequences = sequences_free(g->sequences);
+        g->tablets = tablets_free(g->tablets);
         g->plans = plan_cache_free(g->plans);
         g->topology = topology_free(g->topology);
         g->topo = rpc_channel_free(g->topo);

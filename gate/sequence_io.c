@@ -10,6 +10,66 @@
 #include "proto/shoal/v1/internal.pb-c.h"
 #include "rpc/server.h"
 
+/* A question under way. One to topo outlives the sequences until it is answered; then world is
+ * NULL. */
+struct question {
+        struct world *world;
+        struct question *prev, *next;
+        struct sequence *sequence;
+        struct scatter *scatter; /* NULL: topo is asked */
+        struct plan *plan;
+        bool has_largest;
+        int64_t largest;
+        struct err error; /* of an answer that is none */
+        uint64_t epoch;   /* when topo was asked */
+};
+
+/* Owner: the loop thread. */
+struct world {
+        struct gate *gate;
+        struct question *questions;
+};
+
+static struct question *new_question(struct world *world, struct sequence *q)
+{
+        struct question *a = xcalloc(1, sizeof *a);
+
+        a->world = world;
+        a->sequence = q;
+        a->error = (struct err)ERR_INIT;
+        a->next = world->questions;
+        if (a->next)
+                a->next->prev = a;
+        world->questions = a;
+        return a;
+}
+
+static void free_question(struct question *a)
+{
+        if (a->world) {
+                *(a->prev ? &a->prev->next : &a->world->questions) = a->next;
+                if (a->next)
+                        a->next->prev = a->prev;
+        }
+        scatter_free(a->scatter);
+        plan_unref(a->plan);
+        free(a);
+}
+
+static void free_world(void *arg)
+{
+        struct world *world = arg;
+
+        for (struct question *a = world->questions, *next; a; a = next) {
+                next = a->next;
+                if (a->scatter)
+                        free_question(a);
+                else
+                        a->world = NULL;
+        }
+        free(world);
+}
+
 static int64_t now_us(void *arg)
 {
         return mono_us();
@@ -17,7 +77,7 @@ static int64_t now_us(void *arg)
 
 static uint64_t epoch(void *arg)
 {
-        return topology_epoch(((struct gate *)arg)->topology);
+        return topology_epoch(((struct world *)arg)->gate->topology);
 }
 
 static uint64_t random_bits(void *arg)
@@ -30,15 +90,6 @@ static uint64_t random_bits(void *arg)
 }
 
 /* ---- the largest rowid */
-
-/* One question to all shards. */
-struct asking {
-        struct sequence *sequence;
-        struct plan *plan;
-        bool has_largest;
-        int64_t largest;
-        struct err error; /* of an answer that is none */
-};
 
 static void add_name(struct buf *b, const char *name)
 {
@@ -66,7 +117,7 @@ static char *largest_sql(const struct catalog_table *t)
 }
 
 /* The one value of the rows in a piece of a ResultSet. */
-static enum err_code read_row(struct asking *a, const struct wire_field *row)
+static enum err_code read_row(struct question *a, const struct wire_field *row)
 {
         struct value v;
         enum err_code rc = value_decode_row(row->data, row->n_bytes, &v, 1, &a->error);
@@ -83,7 +134,7 @@ static enum err_code read_row(struct asking *a, const struct wire_field *row)
 static void on_result(void *arg, struct scatter *s, size_t i, const uint8_t *result, size_t n_bytes,
                       const grpc_slice *slice)
 {
-        struct asking *a = arg;
+        struct question *a = arg;
         struct wire_reader r = wire_reader(result, n_bytes);
         struct wire_field f;
 
@@ -94,20 +145,18 @@ static void on_result(void *arg, struct scatter *s, size_t i, const uint8_t *res
 
 static void on_end(void *arg, struct scatter *s, const struct err *e)
 {
-        struct asking *a = arg;
+        struct question *a = arg;
 
         sequence_asked(a->sequence, e->code ? e : &a->error, a->has_largest, a->largest);
-        scatter_free(s);
-        plan_unref(a->plan);
-        free(a);
+        free_question(a);
 }
 
 static const struct scatter_events ask_events = { .on_result = on_result, .on_end = on_end };
 
 static void ask(void *arg, struct sequence *q, struct plan *p, int64_t deadline_us)
 {
-        struct gate *g = arg;
-        struct asking *a = xcalloc(1, sizeof *a);
+        struct world *world = arg;
+        struct question *a = new_question(world, q);
         cleanup_(freep) char *sql = largest_sql(p->table);
         size_t n_words = scatter_n_words(p->catalog);
         cleanup_(freep) uint64_t *bits = xcalloc(n_words, sizeof *bits);
@@ -122,7 +171,7 @@ static void ask(void *arg, struct sequence *q, struct plan *p, int64_t deadline_
                 .cheap = true,
         };
         const struct scatter_options options = {
-                .tablets = g->tablets,
+                .tablets = world->gate->tablets,
                 .catalog = p->catalog,
                 .shard_bits = bits,
                 .deadline_us = deadline_us,
@@ -132,10 +181,8 @@ static void ask(void *arg, struct sequence *q, struct plan *p, int64_t deadline_
 
         for (size_t i = 0; i < shard_map_size(catalog_shards(p->catalog)); i++)
                 bits[i / 64] |= 1ULL << (i % 64);
-        a->sequence = q;
         a->plan = plan_ref(p);
-        a->error = (struct err)ERR_INIT;
-        scatter_execute(&options, &x);
+        a->scatter = scatter_execute(&options, &x);
 }
 
 /* ---- ranges */
@@ -145,17 +192,16 @@ enum {
         TOPO_TIMEOUT_US = 5 * 1000 * 1000,
 };
 
-struct allocating {
-        struct sequence *sequence;
-        uint64_t epoch;
-};
-
 static void on_allocated(void *arg, const struct err *e, const uint8_t *body, size_t n_bytes)
 {
-        struct allocating *a = arg;
+        struct question *a = arg;
         Shoal__V1__AllocateIdsResponse *m = NULL;
         struct err other = ERR_INIT;
 
+        if (!a->world) {
+                free_question(a);
+                return;
+        }
         if (!e->code) {
                 m = shoal__v1__allocate_ids_response__unpack(NULL, n_bytes, body);
                 if (!m) {
@@ -171,18 +217,18 @@ static void on_allocated(void *arg, const struct err *e, const uint8_t *body, si
         sequence_allocated(a->sequence, e, a->epoch, m ? m->first : 0, m ? m->limit : 0);
         if (m)
                 shoal__v1__allocate_ids_response__free_unpacked(m, NULL);
-        free(a);
+        free_question(a);
 }
 
 static void allocate(void *arg, struct sequence *q, uint64_t keyspace_id, const char *table,
                      int64_t above, uint64_t count, int64_t deadline_us)
 {
-        struct gate *g = arg;
-        struct allocating *a = xcalloc(1, sizeof *a);
+        struct world *world = arg;
+        struct gate *g = world->gate;
+        struct question *a = new_question(world, q);
         Shoal__V1__AllocateIdsRequest m = SHOAL__V1__ALLOCATE_IDS_REQUEST__INIT;
         int64_t patience = mono_us() + TOPO_TIMEOUT_US;
 
-        a->sequence = q;
         a->epoch = topology_epoch(g->topology);
         m.keyspace_id = keyspace_id;
         m.table = (char *)table;
@@ -196,8 +242,10 @@ static void allocate(void *arg, struct sequence *q, uint64_t keyspace_id, const 
 
 struct sequences *sequences_new(struct gate *g)
 {
+        struct world *world = xcalloc(1, sizeof *world);
         const struct sequence_io io = {
-                .arg = g,
+                .arg = world,
+                .free = free_world,
                 .now_us = now_us,
                 .epoch = epoch,
                 .random = random_bits,
@@ -205,5 +253,6 @@ struct sequences *sequences_new(struct gate *g)
                 .allocate = allocate,
         };
 
+        world->gate = g;
         return sequences_new_io(&io);
 }
