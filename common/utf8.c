@@ -1,4 +1,5 @@
-/* utf8.c - is it UTF-8? A word at a time while it is ASCII, which most text is. Pure; any thread. */
+/* utf8.c - is it UTF-8? A word at a time while it is ASCII, which most text is. Pure; any thread.
+ */
 #include "common/utf8.h"
 
 #include <stdint.h>
@@ -50,7 +51,7 @@ static inline size_t sequence_length(const uint8_t *p, size_t n_left)
 static bool is_utf8(const void *data, size_t n_bytes, bool nul_allowed)
 {
         const uint8_t *p = data;
-        const uint8_t *end = p + n_bytes;
+        const uint8_t *end = n_bytes ? p + n_bytes : p; /* p may be NULL then */
 
         while (p < end) {
                 size_t n;

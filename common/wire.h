@@ -79,7 +79,8 @@ struct wire_field {
 
 static inline struct wire_reader wire_reader(const void *p, size_t n_bytes)
 {
-        return (struct wire_reader){ .p = p, .end = (const uint8_t *)p + n_bytes };
+        /* p may be NULL when n_bytes is 0 */
+        return (struct wire_reader){ .p = p, .end = n_bytes ? (const uint8_t *)p + n_bytes : p };
 }
 
 /* The next field; false at the end or when malformed (r->failed tells). Groups count as malformed.
