@@ -262,13 +262,14 @@ static enum err_code name_params(struct planner *p, size_t n_literals)
         plan->param_names = arena_alloc(p->arena, (n ? n : 1) * sizeof *plan->param_names);
         if (!plan->param_names)
                 return planner_no_memory(p);
-        for (size_t i = 0; i < n; i++) {
-                const struct sql_str *name =
-                    i < p->stmt->variables.n ? &p->stmt->variables.items[i] : NULL;
+        for (size_t i = 0; i < n; i++)
+                plan->param_names[i] = "";
+        for (uint32_t i = 0; i < p->stmt->variables.n; i++) {
+                const struct sql_variable *v = &p->stmt->variables.items[i];
 
-                plan->param_names[i] =
-                    name && name->data ? arena_strndup(p->arena, name->data, name->n_bytes) : "";
-                if (!plan->param_names[i])
+                plan->param_names[v->number - 1] =
+                    arena_strndup(p->arena, v->name.data, v->name.n_bytes);
+                if (!plan->param_names[v->number - 1])
                         return planner_no_memory(p);
         }
         return ERR_OK;

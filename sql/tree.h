@@ -303,12 +303,14 @@ enum sql_result_type {
 };
 
 struct sql_result {
-        SQL_NODE; /* the span is the text after which SQLite names a column without an alias */
+        SQL_NODE;
         enum sql_result_type type;
         struct sql_expr *expr;
         struct sql_name table;
-        struct sql_name alias;
-        bool has_as; /* AS was written */
+        struct sql_name alias; /* printed with AS, if that was written or not */
+        /* The expression as written: SQLite names the column after it if there is no alias and the
+         * expression is not a column. */
+        struct sql_str text;
 };
 struct sql_results SQL_LIST_OF(struct sql_result *);
 
@@ -501,6 +503,12 @@ enum sql_explain {
         SQL_EXPLAIN_ANALYZE, /* EXPLAIN ANALYZE, Shoal's own: of SELECT, INSERT, UPDATE, DELETE */
 };
 
+struct sql_variable {
+        uint32_t number;
+        struct sql_str name;
+};
+struct sql_variables SQL_LIST_OF(struct sql_variable);
+
 struct sql_stmt {
         SQL_NODE;           /* kind is SQL_STMT */
         enum sql_kind type; /* SQL_EMPTY … SQL_REINDEX */
@@ -508,9 +516,9 @@ struct sql_stmt {
         const char *text; /* what was parsed, which spans and offsets count in; NUL behind it */
         uint32_t n_bytes;
         uint32_t n_variables; /* the largest number */
-        /* Name of variable i + 1 as sqlite3_bind_parameter_name() gives it; absent for ? and gaps.
-         */
-        struct sql_strs variables;
+        /* Those that have a name (":a", "?7", not "?"), each once, in the order in which they were
+         * written. */
+        struct sql_variables variables;
         union {
                 struct sql_node *body; /* of kind type; NULL if SQL_EMPTY */
                 struct sql_select *select;

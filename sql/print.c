@@ -1,0 +1,287 @@
+/* print.c - the printer's tokens, and which file prints what. Any thread. */
+#include "sql/print.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sql/grammar.h"
+#include "sql/lexer_int.h"
+#include "sql/print_int.h"
+
+/* ---- tokens ---- */
+
+static bool wants_blank(const struct sql_printer *pr, char next)
+{
+        char last;
+
+        if (pr->b->n_bytes == pr->start)
+                return false;
+        last = (char)pr->b->data[pr->b->n_bytes - 1];
+        if (pr->glue)
+                return last == '-' && next == '-'; /* two of them begin a comment */
+        return last != '(' && last != ' ' && !strchr("), ;(", next);
+}
+
+void sql_emit_n(struct sql_printer *pr, const char *text, size_t n_bytes)
+{
+        if (!n_bytes)
+                return;
+        if (wants_blank(pr, text[0]))
+                buf_add_byte(pr->b, ' ');
+        pr->glue = false;
+        buf_add(pr->b, text, n_bytes);
+}
+
+void sql_emit(struct sql_printer *pr, const char *text)
+{
+        sql_emit_n(pr, text, strlen(text));
+}
+
+void sql_print_text(struct sql_printer *pr, const char *text)
+{
+        sql_emit(pr, text);
+}
+
+void sql_emit_dot(struct sql_printer *pr)
+{
+        buf_add_byte(pr->b, '.');
+        pr->glue = true;
+}
+
+void sql_emit_list_open(struct sql_printer *pr)
+{
+        if (pr->b->n_bytes > pr->start && !strchr("( ", (char)pr->b->data[pr->b->n_bytes - 1]))
+                buf_add_byte(pr->b, ' ');
+        buf_add_byte(pr->b, '(');
+        pr->glue = false;
+}
+
+/* ---- names ---- */
+
+static void add_quoted(struct buf *b, const char *s, size_t n_bytes, char quote)
+{
+        buf_add_byte(b, (uint8_t)quote);
+        for (size_t i = 0; i < n_bytes; i++) {
+                if (s[i] == quote)
+                        buf_add_byte(b, (uint8_t)quote);
+                buf_add_byte(b, (uint8_t)s[i]);
+        }
+        buf_add_byte(b, (uint8_t)quote);
+}
+
+void sql_quote_string(struct buf *b, const char *s, size_t n_bytes)
+{
+        add_quoted(b, s, n_bytes, '\'');
+}
+
+void sql_quote_name(struct buf *b, const char *s, size_t n_bytes)
+{
+        add_quoted(b, s, n_bytes, '`');
+}
+
+/* A name may stand bare wherever it is if it is no keyword and not TRUE or FALSE, which bare are
+ * values. */
+static bool can_be_bare(const struct sql_name *n)
+{
+        struct sql_token t;
+
+        if (!n->n_bytes || n->text[0] == '"' || n->text[0] == '`' || n->text[0] == '[')
+                return false;
+        if (sql_name_is(n, "true") || sql_name_is(n, "false"))
+                return false;
+        return sql_lex(n->text, 0, &t) == TK_ID && t.offset == 0 && t.n_bytes == n->n_bytes;
+}
+
+static enum sql_quote quote_for(const struct sql_name *n)
+{
+        switch (n->quote) {
+        case SQL_QUOTE_AUTO:
+                return can_be_bare(n) ? SQL_QUOTE_NONE : SQL_QUOTE_BACKTICK;
+        case SQL_QUOTE_BRACKET:
+                return memchr(n->text, ']', n->n_bytes) ? SQL_QUOTE_BACKTICK : SQL_QUOTE_BRACKET;
+        default:
+                return n->quote;
+        }
+}
+
+void sql_print_name(struct sql_printer *pr, const struct sql_name *name)
+{
+        static const char quotes[] = {
+                [SQL_QUOTE_DOUBLE] = '"',
+                [SQL_QUOTE_BACKTICK] = '`',
+                [SQL_QUOTE_SINGLE] = '\'',
+        };
+        enum sql_quote quote;
+
+        if (!name->text)
+                return;
+        quote = quote_for(name);
+        if (quote == SQL_QUOTE_NONE) {
+                sql_emit_n(pr, name->text, name->n_bytes);
+        } else if (quote == SQL_QUOTE_BRACKET) {
+                sql_emit(pr, "[");
+                buf_add(pr->b, name->text, name->n_bytes);
+                buf_add_byte(pr->b, ']');
+        } else {
+                if (wants_blank(pr, quotes[quote]))
+                        buf_add_byte(pr->b, ' ');
+                pr->glue = false;
+                add_quoted(pr->b, name->text, name->n_bytes, quotes[quote]);
+        }
+}
+
+void sql_emit_alias(struct sql_printer *pr, struct sql_str name)
+{
+        sql_print_name(pr, &(struct sql_name){ .text = name.data,
+                                               .n_bytes = name.n_bytes,
+                                               .quote = SQL_QUOTE_DOUBLE });
+}
+
+void sql_emit_as(struct sql_printer *pr, const struct sql_name *alias)
+{
+        if (!alias->text)
+                return;
+        sql_emit(pr, "AS");
+        sql_print_name(pr, alias);
+}
+
+void sql_emit_names(struct sql_printer *pr, const struct sql_names *names)
+{
+        sql_emit_list_open(pr);
+        for (uint32_t i = 0; i < names->n; i++) {
+                if (i)
+                        sql_emit(pr, ",");
+                sql_print_name(pr, &names->items[i]);
+        }
+        sql_emit(pr, ")");
+}
+
+void sql_print_variable(struct sql_printer *pr, uint32_t number)
+{
+        char text[16];
+
+        snprintf(text, sizeof text, "?%u", number);
+        sql_emit(pr, text);
+        if (number > pr->n_variables)
+                pr->n_variables = number;
+}
+
+/* ---- nodes ---- */
+
+void sql_emit_list(struct sql_printer *pr, const struct sql_nodes *list)
+{
+        for (uint32_t i = 0; i < list->n; i++) {
+                if (i)
+                        sql_emit(pr, ",");
+                sql_print_node(pr, list->items[i]);
+        }
+}
+
+void sql_emit_clause(struct sql_printer *pr, const char *word, const struct sql_expr *e)
+{
+        if (!e)
+                return;
+        sql_emit(pr, word);
+        sql_print_node(pr, e);
+}
+
+static void print_stmt(struct sql_printer *pr, const struct sql_stmt *st)
+{
+        static const char *const words[] = {
+                [SQL_EXPLAIN_NONE] = "",
+                [SQL_EXPLAIN_BYTECODE] = "EXPLAIN",
+                [SQL_EXPLAIN_QUERY_PLAN] = "EXPLAIN QUERY PLAN",
+                [SQL_EXPLAIN_ANALYZE] = "EXPLAIN ANALYZE",
+        };
+
+        if (st->explain != SQL_EXPLAIN_ANALYZE || !pr->options->plain_sqlite)
+                sql_emit(pr, words[st->explain]);
+        if (st->body)
+                sql_print_node(pr, st->body);
+}
+
+static bool is_query_part(enum sql_kind kind)
+{
+        switch (kind) {
+        case SQL_SELECT:
+        case SQL_INSERT:
+        case SQL_UPDATE:
+        case SQL_DELETE:
+        case SQL_WITH:
+        case SQL_CTE:
+        case SQL_ARM:
+        case SQL_RESULT:
+        case SQL_SOURCE:
+        case SQL_ORDER_TERM:
+        case SQL_ROW:
+        case SQL_SET:
+        case SQL_UPSERT:
+        case SQL_TABLE_NAME:
+                return true;
+        default:
+                return false;
+        }
+}
+
+static bool is_hooked(const struct sql_node *n)
+{
+        return n->kind == SQL_SELECT || n->kind > SQL_STMT;
+}
+
+void sql_print_node(struct sql_printer *pr, const void *node)
+{
+        const struct sql_node *n = node;
+
+        if (!n || pr->is_too_deep)
+                return;
+        if (pr->depth >= SQL_MAX_WALK_DEPTH) {
+                pr->is_too_deep = true;
+                return;
+        }
+        pr->depth++;
+        if (pr->options->hook && is_hooked(n) && pr->options->hook(pr, n, pr->options->ctx))
+                pr->name_results = false;
+        else if (sql_is_expr(n))
+                sql_print_expr_(pr, node);
+        else if (n->kind == SQL_WINDOW)
+                sql_print_window_(pr, node);
+        else if (n->kind == SQL_STMT)
+                print_stmt(pr, node);
+        else if (is_query_part(n->kind))
+                sql_print_query_(pr, n);
+        else
+                sql_print_ddl_(pr, n);
+        pr->depth--;
+}
+
+enum err_code sql_print(struct buf *b, const void *node, const struct sql_print_options *options,
+                        struct err *reterr)
+{
+        static const struct sql_print_options none;
+        struct sql_printer pr = {
+                .b = b,
+                .options = options ? options : &none,
+                .start = b->n_bytes,
+        };
+
+        pr.name_results = pr.options->keep_names;
+        sql_print_node(&pr, node);
+        if (pr.is_too_deep)
+                return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_COMPLEX",
+                               "the statement is nested too deeply");
+        if (b->failed)
+                return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
+                               "the statement's text is too long");
+        return ERR_OK;
+}
+
+const char *sql_conflict_word(enum sql_conflict c)
+{
+        static const char *const words[] = {
+                [SQL_CONFLICT_NONE] = "",         [SQL_CONFLICT_ROLLBACK] = "ROLLBACK",
+                [SQL_CONFLICT_ABORT] = "ABORT",   [SQL_CONFLICT_FAIL] = "FAIL",
+                [SQL_CONFLICT_IGNORE] = "IGNORE", [SQL_CONFLICT_REPLACE] = "REPLACE",
+        };
+
+        return words[c];
+}

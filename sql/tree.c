@@ -1,0 +1,110 @@
+/* tree.c - names, lists, new nodes. Any thread. */
+#include "sql/tree.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "sql/shape_int.h"
+
+struct sql_name sql_name_of(const char *text)
+{
+        return (struct sql_name){ .text = text, .n_bytes = (uint32_t)strlen(text) };
+}
+
+static char fold(char c)
+{
+        return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static bool same_folded(const char *a, const char *b, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (fold(a[i]) != fold(b[i]))
+                        return false;
+        return true;
+}
+
+bool sql_name_same(const struct sql_name *a, const struct sql_name *b)
+{
+        if (!a->text || !b->text)
+                return !a->text && !b->text;
+        return a->n_bytes == b->n_bytes && same_folded(a->text, b->text, a->n_bytes);
+}
+
+bool sql_name_is(const struct sql_name *a, const char *text)
+{
+        return a->text && strlen(text) == a->n_bytes && same_folded(a->text, text, a->n_bytes);
+}
+
+/* Room for one more; the old array is left to the arena. */
+static bool grow(struct arena *a, void **items, uint32_t n, uint32_t *n_allocated, size_t n_bytes)
+{
+        uint32_t n_new = *n_allocated ? *n_allocated * 2 : 2;
+        void *p;
+
+        if (n < *n_allocated)
+                return true;
+        if (n_new < *n_allocated)
+                return false;
+        p = arena_calloc(a, n_new, n_bytes);
+        if (!p)
+                return false;
+        if (n)
+                memcpy(p, *items, n * n_bytes);
+        *items = p;
+        *n_allocated = n_new;
+        return true;
+}
+
+bool sql_list_add_(struct arena *a, struct sql_nodes *list, struct sql_node *item)
+{
+        void *items = list->items;
+
+        if (!grow(a, &items, list->n, &list->n_allocated, sizeof *list->items))
+                return false;
+        list->items = items;
+        list->items[list->n++] = item;
+        return true;
+}
+
+bool sql_names_add(struct arena *a, struct sql_names *list, const struct sql_name *name)
+{
+        void *items = list->items;
+
+        if (!grow(a, &items, list->n, &list->n_allocated, sizeof *list->items))
+                return false;
+        list->items = items;
+        list->items[list->n++] = *name;
+        return true;
+}
+
+bool sql_strs_add(struct arena *a, struct sql_strs *list, struct sql_str s)
+{
+        void *items = list->items;
+
+        if (!grow(a, &items, list->n, &list->n_allocated, sizeof *list->items))
+                return false;
+        list->items = items;
+        list->items[list->n++] = s;
+        return true;
+}
+
+bool sql_variables_add(struct arena *a, struct sql_variables *list, struct sql_variable v)
+{
+        void *items = list->items;
+
+        if (!grow(a, &items, list->n, &list->n_allocated, sizeof *list->items))
+                return false;
+        list->items = items;
+        list->items[list->n++] = v;
+        return true;
+}
+
+void *sql_new(struct arena *a, enum sql_kind kind)
+{
+        struct sql_node *n = arena_calloc(a, 1, sql_shape_of(kind)->n_bytes);
+
+        if (n)
+                n->kind = kind;
+        return n;
+}
