@@ -5,7 +5,7 @@
 
 #include "topo/op.h"
 
-/* Is the gate alive with just this epoch? */
+/* Is the gate alive with just this epoch? Once it is not, it never will be again. */
 bool gates_is_alive(const struct catalog *c, const char *id, uint64_t epoch);
 /* ERR_UNAVAILABLE (GATE_LEASE_ENDED) if the caller is not: it sends a heartbeat, and tries again
  * with its new epoch. */

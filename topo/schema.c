@@ -56,6 +56,18 @@ const struct catalog_entry *schema_find_pending(const struct catalog *c, uint64_
         return e && !has_ended(e->change->change) ? e : NULL;
 }
 
+/* What gates are told of it: the SQL is kept only once, in the request. Borrows from the record. */
+static Shoal__V1__SchemaChange full_change(const Shoal__V1__SchemaChangeRecord *record)
+{
+        Shoal__V1__SchemaChange change = *record->change;
+
+        if (record->request) {
+                change.sql = record->request->sql;
+                change.undo_sql = record->request->undo_sql;
+        }
+        return change;
+}
+
 /* Puts the change in the place of e, which must not have been changed meanwhile. The request is
  * kept while it is needed. */
 static void put_change(struct store_txn *x, const char *key, const struct catalog_entry *e,
@@ -65,14 +77,11 @@ static void put_change(struct store_txn *x, const char *key, const struct catalo
         Shoal__V1__SchemaChangeRecord record = SHOAL__V1__SCHEMA_CHANGE_RECORD__INIT;
         Shoal__V1__SchemaChange kept = *change;
 
-        if (has_ended(change)) {
-                kept.sql = (char *)protobuf_c_empty_string;
-                kept.undo_sql = (char *)protobuf_c_empty_string;
-                request = NULL;
-        }
+        kept.sql = (char *)(uintptr_t)protobuf_c_empty_string;
+        kept.undo_sql = (char *)(uintptr_t)protobuf_c_empty_string;
         record.number = number;
         record.change = &kept;
-        record.request = request;
+        record.request = has_ended(change) ? NULL : request;
         op_expect(x, key, e);
         op_put(x, key, &record.base, 0);
 }
@@ -210,6 +219,7 @@ static enum err_code build_begin(struct op *op, struct store_txn *x, struct err 
             (Shoal__V1__BeginSchemaChangeRequest *)op->request;
         const struct catalog *c = op->topo->catalog;
         const struct catalog_entry *keyspace, *pending;
+        Shoal__V1__SchemaChange change;
         enum err_code rc = gates_check_caller(c, rq->gate, rq->gate_epoch, reterr);
 
         if (!rc)
@@ -220,7 +230,8 @@ static enum err_code build_begin(struct op *op, struct store_txn *x, struct err 
                 return rc;
         pending = schema_find_pending(c, rq->keyspace_id);
         if (pending && is_repetition(pending->change, rq)) {
-                op_reply(op, &pending->change->change->base);
+                change = full_change(pending->change);
+                op_reply(op, &change.base);
                 return ERR_OK;
         }
         if (pending)
@@ -337,7 +348,7 @@ static enum err_code build_end(struct op *op, struct store_txn *x, struct err *r
         if (!e)
                 return err_set(reterr, ERR_NOT_FOUND, "UNKNOWN_SCHEMA_CHANGE",
                                "no such schema change: %.64s", rq->id);
-        change = *e->change->change;
+        change = full_change(e->change);
         rc = check_end(c, rq, &change, reterr);
         if (rc)
                 return rc;
@@ -385,8 +396,6 @@ static enum err_code take_over(struct op *op, struct store_txn *x, const struct 
         if (gates_is_alive(c, change->gate, change->gate_epoch))
                 return err_set(reterr, ERR_UNAVAILABLE, "SCHEMA_CHANGE_PENDING",
                                "schema change %s is driven by gate %s", change->id, change->gate);
-        if (strcmp(change->gate, rq->gate))
-                gates_expect(x, c, change->gate);
         change->gate = rq->gate;
         change->gate_epoch = rq->gate_epoch;
         gates_expect(x, c, rq->gate);
@@ -406,7 +415,7 @@ static enum err_code build_get(struct op *op, struct store_txn *x, struct err *r
         change.keyspace_id = rq->keyspace_id;
         e = schema_find_pending(op->topo->catalog, rq->keyspace_id);
         if (e)
-                change = *e->change->change;
+                change = full_change(e->change);
         if (e && rq->take_over)
                 rc = take_over(op, x, e, &change, reterr);
         if (!rc)

@@ -9,6 +9,10 @@
 #include "topo/keyspaces.h"
 #include "topo/meters.h"
 
+struct range {
+        int64_t first, limit;
+};
+
 static int64_t add_capped(int64_t a, uint64_t n)
 {
         return n > (uint64_t)INT64_MAX - (uint64_t)a ? INT64_MAX : (int64_t)((uint64_t)a + n);
@@ -25,72 +29,83 @@ static uint64_t choose_block(const Shoal__V1__AllocateIdsRequest *rq,
         return n < SEQUENCES_MAX_BLOCK ? n : SEQUENCES_MAX_BLOCK;
 }
 
-/* Puts the holders other than the caller that live into list, and expects in x that those left out
- * stay as they are; returns their number. */
+/* Puts the holders other than the caller that live into list; returns their number. Who is dead
+ * stays so: an epoch does not come back. */
 static size_t list_others(const struct catalog *c, const Shoal__V1__SequenceRecord *old,
-                          const char *caller, Shoal__V1__SequenceHolder **list, struct store_txn *x)
+                          const char *caller, Shoal__V1__SequenceHolder **list)
 {
         size_t n = 0;
 
         for (size_t i = 0; old && i < old->n_holders; i++) {
                 Shoal__V1__SequenceHolder *holder = old->holders[i];
 
-                if (!strcmp(holder->gate, caller))
-                        continue;
-                if (gates_is_alive(c, holder->gate, holder->epoch))
+                if (strcmp(holder->gate, caller) && gates_is_alive(c, holder->gate, holder->epoch))
                         list[n++] = holder;
-                else
-                        gates_expect(x, c, holder->gate);
         }
         return n;
 }
 
-/* Is the record as good as what would be written? Then nothing need be. */
-static bool is_settled(const Shoal__V1__SequenceRecord *old,
-                       const Shoal__V1__AllocateIdsRequest *rq, int64_t limit)
+/* Does the record say already that the caller is the only holder? */
+static bool is_only_holder(const Shoal__V1__SequenceRecord *old,
+                           const Shoal__V1__AllocateIdsRequest *rq)
 {
         return old && old->n_holders == 1 && !strcmp(old->holders[0]->gate, rq->gate) &&
-               old->holders[0]->epoch == rq->gate_epoch && old->high == limit;
+               old->holders[0]->epoch == rq->gate_epoch;
 }
 
-static enum err_code give(struct op *op, struct store_txn *x, const struct catalog_entry *sequence,
+/* The rules. high: what it is now, or above + 1 if that is more. */
+static struct range choose_range(const Shoal__V1__AllocateIdsRequest *rq, int64_t high,
+                                 bool others_live, uint64_t block)
+{
+        struct range r = { .first = others_live ? high : rq->above + 1, .limit = high };
+
+        /* The only holder has what is left below high already. */
+        if ((uint64_t)r.limit - (uint64_t)r.first < (rq->count ? rq->count : 1))
+                r.limit = add_capped(r.first, block);
+        if (r.limit < high)
+                r.limit = high;
+        return r;
+}
+
+static void put_record(struct store_txn *x, const struct catalog_entry *e,
+                       const Shoal__V1__AllocateIdsRequest *rq, Shoal__V1__SequenceRecord *record)
+{
+        Shoal__V1__SequenceHolder self = SHOAL__V1__SEQUENCE_HOLDER__INIT;
+        struct key key = key_sequence(rq->keyspace_id, rq->table);
+
+        self.gate = rq->gate;
+        self.epoch = rq->gate_epoch;
+        record->holders[record->n_holders++] = &self;
+        op_expect(x, key.s, e);
+        op_put(x, key.s, &record->base, 0);
+}
+
+static enum err_code give(struct op *op, struct store_txn *x, const struct catalog_entry *e,
                           struct err *reterr)
 {
         Shoal__V1__AllocateIdsRequest *rq = (Shoal__V1__AllocateIdsRequest *)op->request;
-        const Shoal__V1__SequenceRecord *old = sequence ? sequence->sequence : NULL;
+        const Shoal__V1__SequenceRecord *old = e ? e->sequence : NULL;
         cleanup_(freep) Shoal__V1__SequenceHolder **holders =
             xcalloc((old ? old->n_holders : 0) + 1, sizeof *holders);
         Shoal__V1__SequenceRecord record = SHOAL__V1__SEQUENCE_RECORD__INIT;
-        Shoal__V1__SequenceHolder self = SHOAL__V1__SEQUENCE_HOLDER__INIT;
         Shoal__V1__AllocateIdsResponse reply = SHOAL__V1__ALLOCATE_IDS_RESPONSE__INIT;
-        struct key key = key_sequence(rq->keyspace_id, rq->table);
-        size_t n_others = list_others(op->topo->catalog, old, rq->gate, holders, x);
-        int64_t now_ms = wall_us() / 1000;
-        uint64_t block = choose_block(rq, old, now_ms);
         int64_t high = old && old->high > rq->above + 1 ? old->high : rq->above + 1;
+        struct range r;
 
-        reply.first = n_others ? high : rq->above + 1;
-        /* The only holder already has what is left below high. */
-        reply.limit = add_capped(reply.first, block);
-        if (reply.limit < high)
-                reply.limit = high;
-        if (reply.first == INT64_MAX)
+        record.given_unix_ms = wall_us() / 1000;
+        record.block = choose_block(rq, old, record.given_unix_ms);
+        record.holders = holders;
+        record.n_holders = list_others(op->topo->catalog, old, rq->gate, holders);
+        r = choose_range(rq, high, record.n_holders, record.block);
+        if (r.first == INT64_MAX)
                 return err_set(reterr, ERR_EXHAUSTED, "IDS_EXHAUSTED", "no id is left above %lld",
                                (long long)rq->above);
-        op->given = (uint64_t)reply.limit - (uint64_t)high;
+        op->given = (uint64_t)r.limit - (uint64_t)high;
+        reply.first = r.first;
+        reply.limit = record.high = r.limit;
         op_reply(op, &reply.base);
-        if (!n_others && is_settled(old, rq, reply.limit))
-                return ERR_OK;
-        self.gate = rq->gate;
-        self.epoch = rq->gate_epoch;
-        holders[n_others] = &self;
-        record.high = reply.limit;
-        record.holders = holders;
-        record.n_holders = n_others + 1;
-        record.block = block;
-        record.given_unix_ms = now_ms;
-        op_expect(x, key.s, sequence);
-        op_put(x, key.s, &record.base, 0);
+        if (record.n_holders || !is_only_holder(old, rq) || old->high != r.limit)
+                put_record(x, e, rq, &record);
         return ERR_OK;
 }
 

@@ -2,6 +2,7 @@
  * thread. */
 #include "topo/topo.h"
 
+#include <assert.h>
 #include <sys/random.h>
 
 #include "common/log.h"
@@ -238,6 +239,7 @@ static void on_closed(void *arg)
         void (*closed)(void *arg) = t->closed;
         void *closed_arg = t->closed_arg;
 
+        assert(!t->n_ops);
         catalog_free(t->catalog);
         tablets_free(t->tablets);
         watchers_free(t->watchers);

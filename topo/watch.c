@@ -197,6 +197,11 @@ void watchers_drain(struct rpc_call *call, void *arg)
                 finish(w, ERR_UNAVAILABLE, "SHUTTING_DOWN", "topo is shutting down");
 }
 
+size_t watchers_count(const struct watchers *all)
+{
+        return all->n;
+}
+
 struct watchers *watchers_new(struct topo *t)
 {
         struct watchers *all = xcalloc(1, sizeof *all);

@@ -10,6 +10,7 @@ struct watchers;
 struct watchers *watchers_new(struct topo *t);
 struct watchers *
 watchers_free(struct watchers *all); /* when all calls are over; accepts NULL, returns NULL */
+size_t watchers_count(const struct watchers *all);
 /* Handles a call of Topo.WatchTopology; arg is the struct topo. */
 void watchers_add(struct rpc_call *call, void *arg);
 /* The topology has changed. What changes in one round of the loop is sent once. */

@@ -1,0 +1,454 @@
+/* When the store is away, slow, or others are quicker. */
+#include "tests/unit/topo/fixture.h"
+#include "topo/keys.h"
+#include "topo/store_int.h"
+
+/* A store in front of another one that fails and dawdles when told to. */
+static struct {
+        struct store base;
+        struct store *inner;
+        struct err fail;      /* of all calls; code ERR_OK: none */
+        unsigned n_conflicts; /* that many commits more fail so */
+        unsigned n_commits;   /* seen */
+        bool hold_watch;      /* changes are kept back */
+        const struct store_watch_events *events;
+        void *events_arg;
+        struct store_watch *inner_watch;
+        struct {
+                uint64_t revision;
+                struct store_item item;
+        } held[32];
+        size_t n_held;
+} shaky;
+
+static struct store_watch watch_handle;
+
+struct pending {
+        struct err err;
+        store_done_fn *done;
+        void *arg;
+};
+
+static void fail_now(void *arg, const struct store_result *result)
+{
+        struct pending *p = arg;
+
+        if (p->done)
+                p->done(p->arg,
+                        &(struct store_result){ .err = &p->err, .revision = result->revision });
+        free(p);
+}
+
+/* An error takes its time too. */
+static void fail_later(const struct err *err, store_done_fn *done, void *arg)
+{
+        struct pending *p = xcalloc(1, sizeof *p);
+
+        *p = (struct pending){ *err, done, arg };
+        store_get(shaky.inner, "x", fail_now, p);
+}
+
+static void shaky_get(struct store *s, const char *key, store_done_fn *done, void *arg)
+{
+        (void)s;
+        if (shaky.fail.code)
+                fail_later(&shaky.fail, done, arg);
+        else
+                store_get(shaky.inner, key, done, arg);
+}
+
+static void shaky_list(struct store *s, const char *prefix, store_done_fn *done, void *arg)
+{
+        (void)s;
+        if (shaky.fail.code)
+                fail_later(&shaky.fail, done, arg);
+        else
+                store_list(shaky.inner, prefix, done, arg);
+}
+
+static void shaky_commit(struct store *s, struct store_txn *x, store_done_fn *done, void *arg)
+{
+        struct err conflict = ERR_INIT;
+
+        (void)s;
+        shaky.n_commits++;
+        err_set(&conflict, ERR_ABORTED, "STORE_CONFLICT", "made up");
+        if (!shaky.fail.code && !shaky.n_conflicts) {
+                store_commit(shaky.inner, x, done, arg);
+                return;
+        }
+        store_txn_free(x);
+        if (shaky.fail.code) {
+                fail_later(&shaky.fail, done, arg);
+                return;
+        }
+        shaky.n_conflicts--;
+        fail_later(&conflict, done, arg);
+}
+
+static void on_change(void *arg, uint64_t revision, const struct store_item *items, size_t n)
+{
+        (void)arg;
+        if (!shaky.hold_watch) {
+                shaky.events->on_change(shaky.events_arg, revision, items, n);
+                return;
+        }
+        for (size_t i = 0; i < n; i++) {
+                ck_assert_uint_lt(shaky.n_held, ARRAY_LEN(shaky.held));
+                shaky.held[shaky.n_held].revision = revision;
+                shaky.held[shaky.n_held].item = items[i];
+                shaky.held[shaky.n_held].item.key = xstrdup(items[i].key);
+                if (items[i].value) {
+                        void *copy = xmalloc(items[i].n_bytes);
+
+                        memcpy(copy, items[i].value, items[i].n_bytes);
+                        shaky.held[shaky.n_held].item.value = copy;
+                }
+                shaky.n_held++;
+        }
+}
+
+static void on_inner_end(void *arg, const struct err *err)
+{
+        (void)arg;
+        shaky.events->on_end(shaky.events_arg, err);
+}
+
+static const struct store_watch_events inner_events = { .on_change = on_change,
+                                                        .on_end = on_inner_end };
+
+static struct store_watch *shaky_watch(struct store *s, const char *prefix, uint64_t from,
+                                       const struct store_watch_events *events, void *arg)
+{
+        (void)s;
+        shaky.events = events;
+        shaky.events_arg = arg;
+        shaky.inner_watch = store_watch_new(shaky.inner, prefix, from, &inner_events, NULL);
+        return &watch_handle;
+}
+
+static void shaky_unwatch(struct store_watch *w)
+{
+        (void)w;
+        shaky.inner_watch = store_watch_free(shaky.inner_watch);
+}
+
+static void shaky_grant(struct store *s, uint64_t ttl_ms, store_done_fn *done, void *arg)
+{
+        (void)s;
+        store_lease_grant(shaky.inner, ttl_ms, done, arg);
+}
+
+static void shaky_keepalive(struct store *s, uint64_t lease, store_done_fn *done, void *arg)
+{
+        (void)s;
+        store_lease_keepalive(shaky.inner, lease, done, arg);
+}
+
+static void shaky_close(struct store *s, void (*done)(void *arg), void *arg)
+{
+        (void)s;
+        store_close(shaky.inner, done, arg);
+}
+
+static const struct store_ops shaky_ops = { .kind = "shaky",
+                                            .get = shaky_get,
+                                            .list = shaky_list,
+                                            .commit = shaky_commit,
+                                            .watch_new = shaky_watch,
+                                            .watch_free = shaky_unwatch,
+                                            .lease_grant = shaky_grant,
+                                            .lease_keepalive = shaky_keepalive,
+                                            .close = shaky_close };
+
+static void forget_held(size_t i)
+{
+        free((char *)(uintptr_t)shaky.held[i].item.key);
+        free((void *)(uintptr_t)shaky.held[i].item.value);
+}
+
+/* The watch gets what was kept back. */
+static void release_watch(void)
+{
+        shaky.hold_watch = false;
+        for (size_t i = 0; i < shaky.n_held; i++) {
+                shaky.events->on_change(shaky.events_arg, shaky.held[i].revision,
+                                        &shaky.held[i].item, 1);
+                forget_held(i);
+        }
+        shaky.n_held = 0;
+}
+
+static void set_failing(enum err_code code)
+{
+        shaky.fail = (struct err)ERR_INIT;
+        if (code)
+                err_set(&shaky.fail, code, "STORE_UNAVAILABLE", "made up");
+}
+
+static void open_shaky(void)
+{
+        cleanup_(freep) char *path = xasprintf("%s/topo.db", fx.dir.path);
+        struct store_sqlite_options so = { .path = path,
+                                           .keep_revisions = 1000,
+                                           .now_us = fx_read_clock };
+        struct topo_options to = { .heartbeat_ms = HEARTBEAT_MS,
+                                   .lease_ms = LEASE_MS,
+                                   .max_skew_ms = 500,
+                                   .now_us = fx_read_clock,
+                                   .on_ready = fx_note_ready };
+        struct err err = ERR_INIT;
+
+        memset(&shaky, 0, sizeof shaky);
+        shaky.base.ops = watch_handle.ops = &shaky_ops;
+        ck_assert(!store_sqlite_open(fx.loop, &so, &shaky.inner, &err));
+        fx.store = shaky.inner;
+        fx.topo = topo_new(fx.loop, &shaky.base, &to);
+}
+
+static void set_up(void)
+{
+        log_init("test", LOG_ERROR + 1);
+        meters_init();
+        temp_dir_make(&fx.dir);
+        fx.clock_us = 1000000000;
+        fx.ready = false;
+        fx.loop = loop_new();
+        open_shaky();
+        loop_run_until(fx.loop, &fx.ready);
+}
+
+static void tear_down(void)
+{
+        for (size_t i = 0; i < shaky.n_held; i++)
+                forget_held(i);
+        fx_stop();
+}
+
+/* ---------------------------------------------------------------- being away */
+
+START_TEST(away_at_the_start)
+{
+        struct fx_answer a;
+
+        fx_close();
+        open_shaky();
+        set_failing(ERR_UNAVAILABLE);
+        a = fx_create("main", 1, "");
+        fx_assert_failed(&a, ERR_UNAVAILABLE, "STORE_UNAVAILABLE");
+        for (int i = 0; i < 3; i++) {
+                fx_settle();
+                topo_tick(fx.topo);
+        }
+        set_failing(ERR_OK);
+        /* The first that was asked before the store failed may still come through. */
+        while (!fx.ready) {
+                fx_settle();
+                topo_tick(fx.topo);
+        }
+        fx_tablet("t0");
+        fx_keyspace("main");
+}
+END_TEST
+
+START_TEST(away_for_a_while)
+{
+        uint64_t version;
+        struct fx_answer a;
+
+        fx_tablet("t0");
+        fx_keyspace("main");
+        version = topo_version(fx.topo);
+        set_failing(ERR_UNAVAILABLE);
+        /* A write tells first, the probe at the next tick. */
+        a = fx_create("other", 1, "");
+        fx_assert_failed(&a, ERR_UNAVAILABLE, "STORE_UNAVAILABLE");
+        ck_assert(fx.ready);
+        topo_tick(fx.topo);
+        fx_settle();
+        ck_assert(!fx.ready);
+        a = fx_beat("t0", "127.0.0.1:1", 1);
+        fx_assert_failed(&a, ERR_UNAVAILABLE, "STORE_UNAVAILABLE");
+        topo_tick(fx.topo);
+        fx_settle();
+        ck_assert(!fx.ready);
+        set_failing(ERR_OK);
+        topo_tick(fx.topo);
+        fx_settle();
+        fx_settle();
+        ck_assert(fx.ready);
+        ck_assert_uint_ge(topo_version(fx.topo), version);
+        a = fx_create("main", 1, "");
+        fx_assert_failed(&a, ERR_EXISTS, "KEYSPACE_EXISTS");
+        fx_tablet("t0");
+        fx_keyspace("other");
+}
+END_TEST
+
+/* The watch breaks; what was written meanwhile is found by reading again. */
+START_TEST(watch_breaks)
+{
+        struct err err = ERR_INIT;
+        struct store_txn *x = store_txn_new();
+        Shoal__V1__TabletRecord record = SHOAL__V1__TABLET_RECORD__INIT;
+        char id[] = "t7", address[] = "host:1";
+        Shoal__V1__Topology *t;
+
+        shaky.hold_watch = true;
+        record.id = id;
+        record.address = address;
+        op_put(x, key_tablet(id).s, &record.base, 0);
+        store_commit(shaky.inner, x, NULL, NULL);
+        fx_settle();
+        err_set(&err, ERR_OUT_OF_RANGE, "COMPACTED", "made up");
+        shaky.events->on_end(shaky.events_arg, &err);
+        ck_assert(!fx.ready);
+        shaky.hold_watch = false;
+        topo_tick(fx.topo);
+        fx_settle();
+        fx_settle();
+        ck_assert(fx.ready);
+        t = fx_topology();
+        ck_assert_uint_eq(t->n_tablets, 1);
+        ck_assert_str_eq(t->tablets[0]->id, id);
+        shoal__v1__topology__free_unpacked(t, NULL);
+}
+END_TEST
+
+START_TEST(a_record_that_cannot_be_read)
+{
+        struct store_txn *x = store_txn_new();
+        struct fx_answer a;
+
+        store_txn_put(x, "keyspace/bad", "\xff\xff", 2, 0);
+        store_commit(shaky.inner, x, NULL, NULL);
+        fx_settle();
+        ck_assert(!fx.ready);
+        a = fx_create("main", 1, "");
+        fx_assert_failed(&a, ERR_DATA_LOSS, "STORE_DAMAGED");
+        topo_tick(fx.topo);
+        fx_settle();
+        fx_settle();
+        ck_assert(!fx.ready);
+        x = store_txn_new();
+        store_txn_delete(x, "keyspace/bad");
+        store_txn_put(x, "of/a/newer/version", "\xff\xff", 2, 0);
+        store_commit(shaky.inner, x, NULL, NULL);
+        fx_settle();
+        topo_tick(fx.topo);
+        fx_settle();
+        fx_settle();
+        ck_assert(fx.ready);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- others */
+
+START_TEST(answers_wait_for_the_catalogue)
+{
+        Shoal__V1__TabletHeartbeatRequest rq = SHOAL__V1__TABLET_HEARTBEAT_REQUEST__INIT;
+        char id[] = "t0", address[] = "host:1";
+        struct fx_answer a;
+
+        rq.id = id;
+        rq.address = address;
+        shaky.hold_watch = true;
+        fx_send(&tablets_heartbeat, &rq.base, &shoal__v1__tablet_heartbeat_response__descriptor,
+                &a);
+        fx_settle();
+        ck_assert_uint_eq(shaky.n_held, 1);
+        ck_assert(!a.done);
+        release_watch();
+        ck_assert(a.done);
+        fx_assert_ok(&a);
+        fx_done(&a);
+}
+END_TEST
+
+/* Another topo has written first: it is decided again, on what that has written. */
+START_TEST(others_may_be_first)
+{
+        Shoal__V1__CreateKeyspaceRequest rq = SHOAL__V1__CREATE_KEYSPACE_REQUEST__INIT;
+        Shoal__V1__CounterRecord counter = SHOAL__V1__COUNTER_RECORD__INIT;
+        struct store_txn *x = store_txn_new();
+        char name[] = "main";
+        unsigned n_commits;
+        struct fx_answer a;
+
+        fx_tablet("t0");
+        n_commits = shaky.n_commits;
+        counter.last = 41;
+        op_put(x, key_keyspace_counter().s, &counter.base, 0);
+        store_commit(shaky.inner, x, NULL, NULL);
+        rq.name = name;
+        fx_send(&keyspaces_create, &rq.base, &shoal__v1__keyspace__descriptor, &a);
+        fx_wait(&a);
+        fx_assert_ok(&a);
+        ck_assert_uint_eq(((Shoal__V1__Keyspace *)a.reply)->id, 42);
+        ck_assert_uint_eq(shaky.n_commits, n_commits + 2);
+        fx_done(&a);
+}
+END_TEST
+
+START_TEST(it_does_not_try_for_ever)
+{
+        struct fx_answer a;
+
+        fx_tablet("t0");
+        shaky.n_conflicts = 31;
+        fx_keyspace("main");
+        shaky.n_conflicts = 1000;
+        a = fx_create("other", 1, "");
+        fx_assert_failed(&a, ERR_UNAVAILABLE, "STORE_BUSY");
+        ck_assert_uint_eq(shaky.n_conflicts, 1000 - 32);
+        shaky.n_conflicts = 0;
+        fx_keyspace("other");
+}
+END_TEST
+
+/* Closing answers those that wait. */
+START_TEST(closing_answers_all)
+{
+        Shoal__V1__TabletHeartbeatRequest rq = SHOAL__V1__TABLET_HEARTBEAT_REQUEST__INIT;
+        char ids[8][4], address[] = "host:1";
+        struct fx_answer a[8];
+
+        rq.address = address;
+        shaky.hold_watch = true;
+        for (int i = 0; i < 8; i++) {
+                snprintf(ids[i], sizeof ids[i], "t%d", i);
+                rq.id = ids[i];
+                fx_send(&tablets_heartbeat, &rq.base,
+                        &shoal__v1__tablet_heartbeat_response__descriptor, &a[i]);
+                if (i == 3)
+                        fx_settle();
+        }
+        fx_close();
+        for (int i = 0; i < 8; i++) {
+                ck_assert(a[i].done);
+                fx_assert_ok(&a[i]); /* all were durable */
+                fx_done(&a[i]);
+        }
+        fx_open();
+        ck_assert_uint_eq(catalog_count(fx.topo->catalog, "tablet/"), 8);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *s = suite_create("topo/topo");
+        TCase *t = tcase_create("topo");
+
+        tcase_set_timeout(t, 60);
+        tcase_add_checked_fixture(t, set_up, tear_down);
+        tcase_add_test(t, away_at_the_start);
+        tcase_add_test(t, away_for_a_while);
+        tcase_add_test(t, watch_breaks);
+        tcase_add_test(t, a_record_that_cannot_be_read);
+        tcase_add_test(t, answers_wait_for_the_catalogue);
+        tcase_add_test(t, others_may_be_first);
+        tcase_add_test(t, it_does_not_try_for_ever);
+        tcase_add_test(t, closing_answers_all);
+        suite_add_tcase(s, t);
+        return unit_run(s);
+}
