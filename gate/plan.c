@@ -264,11 +264,12 @@ static enum err_code name_params(struct planner *p, size_t n_literals)
                 return planner_no_memory(p);
         for (size_t i = 0; i < n; i++)
                 plan->param_names[i] = "";
-        for (uint32_t i = 0; i < p->stmt->variables.n; i++) {
+        for (size_t i = 0; i < p->stmt->variables.n; i++) {
                 const struct sql_variable *v = &p->stmt->variables.items[i];
 
-                plan->param_names[v->number - 1] =
-                    arena_strndup(p->arena, v->name.data, v->name.n_bytes);
+                if (!v->name.data)
+                        continue;
+                plan->param_names[v->number - 1] = arena_strndup(p->arena, v->name.data, v->name.n_bytes);
                 if (!plan->param_names[v->number - 1])
                         return planner_no_memory(p);
         }

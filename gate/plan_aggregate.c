@@ -2,8 +2,6 @@
  * the gate's SQLite groups these again and computes the answer's columns, HAVING, ORDER BY and
  * LIMIT from them. What needs the single rows (DISTINCT inside an aggregate, GROUP_CONCAT, columns
  * that are not grouped by) is left to gather. Loop thread. */
-#include <string.h>
-
 #include "gate/plan_int.h"
 
 enum { MAX_AGGREGATES = 500 };
@@ -18,38 +16,31 @@ struct aggregate {
         bool unfit;
 };
 
-static bool collates_binary(const struct aggregate *g, const struct sql_expr *e)
-{
-        struct sql_name name = { .text = scope_collation(g->scope, e) };
-
-        return sql_name_is(&name, "BINARY");
-}
-
 /* How a partial result is computed at the shards and merged at the gate. */
 static const struct function {
         const char *name, *partial, *merge;
+        bool shows_value;
 } functions[] = {
-        { "count", "count", "sum" },
-        { "sum", "_shoal_sum_part", "_shoal_sum" },
-        { "total", "_shoal_sum_part", "_shoal_total" },
-        { "avg", "_shoal_sum_part", "_shoal_avg" },
-        { "min", "min", "min" },
-        { "max", "max", "max" },
+        { "count", "count", "sum", false },
+        { "sum", "_shoal_sum_part", "_shoal_sum", false },
+        { "total", "_shoal_sum_part", "_shoal_total", false },
+        { "avg", "_shoal_sum_part", "_shoal_avg", false },
+        { "min", "min", "min", true },
+        { "max", "max", "max", true },
 };
 
 static const struct function *find_function(const struct aggregate *g, const struct sql_expr *e)
 {
-        bool one_arg = e->call.args.n == 1;
-
         if (e->call.is_distinct)
                 return NULL;
         for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
                 if (!sql_name_is(&e->call.name, functions[i].name))
                         continue;
-                if (i == 0) /* count(*), count(), count(x) */
-                        return &functions[i];
-                /* Of equal texts that look different MIN and MAX show the first they meet. */
-                return one_arg && collates_binary(g, e->call.args.items[0]) ? &functions[i] : NULL;
+                /* Of equal values that look different MIN and MAX show the first they meet. */
+                if (functions[i].shows_value &&
+                    !scope_is_canonical(g->scope, e->call.args.items[0]))
+                        return NULL;
+                return &functions[i];
         }
         return NULL;
 }
@@ -169,7 +160,7 @@ static bool groups_fit(const struct aggregate *g)
         for (uint32_t i = 0; i < g->q.arm->group_by.n; i++) {
                 const struct sql_expr *e = g->q.arm->group_by.items[i];
 
-                if (!collates_binary(g, e) ||
+                if (!scope_is_canonical(g->scope, e) ||
                     (node_traits(e) & (TRAIT_VOLATILE | TRAIT_AGGREGATE)) || is_constant_term(e))
                         return false;
         }

@@ -42,6 +42,10 @@ struct sql_expr *scope_make_column(struct planner *p, const struct catalog_table
 /* Comparisons with e use this collation, and this affinity; e's columns are the scope's. */
 const char *scope_collation(const struct scope *s, const struct sql_expr *e);
 enum affinity scope_affinity(const struct scope *s, const struct sql_expr *e);
+/* Values of e that = calls equal are one and the same value. Not so where a collation makes texts
+ * equal, and not where 2 may be there beside 2.0: then which of them SQLite shows of a group
+ * depends on the order of its rows. */
+bool scope_is_canonical(const struct scope *s, const struct sql_expr *e);
 const char *affinity_type_name(enum affinity a); /* a type with that affinity: "", "TEXT", … */
 
 /* What an expression or statement is made of. */

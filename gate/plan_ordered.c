@@ -1,6 +1,8 @@
 /* plan_ordered.c - ORDER BY, DISTINCT, LIMIT and OFFSET over rows of several shards: every shard
  * sends the result columns and the sort keys of the rows that can be among the answer's; the gate's
  * SQLite sorts, removes doubles and cuts. Loop thread. */
+#include <string.h>
+
 #include "gate/plan_int.h"
 
 /* Column i of the part's table is result column i; keys that are no result column come behind them.
@@ -23,10 +25,7 @@ static bool is_distinct(const struct ordered *o)
 static bool shows_any_of_equals(const struct ordered *o)
 {
         for (uint32_t i = 0; is_distinct(o) && i < o->q.arm->results.n; i++)
-                if (!sql_name_is(
-                        &(struct sql_name){
-                            .text = scope_collation(o->scope, o->q.arm->results.items[i]->expr) },
-                        "BINARY"))
+                if (!scope_is_canonical(o->scope, o->q.arm->results.items[i]->expr))
                         return true;
         return false;
 }

@@ -36,7 +36,9 @@ static sqlite3 *open_db(void)
         sqlite3 *db;
 
         ck_assert_int_eq(sqlite_now_register(), SQLITE_OK);
-        ck_assert_int_eq(sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, SQLITE_NOW_VFS),
+        ck_assert_int_eq(sqlite3_open_v2(":memory:", &db,
+                                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                                         SQLITE_NOW_VFS),
                          SQLITE_OK);
         sqlite3_extended_result_codes(db, 1);
         ck_assert_int_eq(partial_agg_register(db), SQLITE_OK);
@@ -132,10 +134,13 @@ static void print_value(sqlite3_stmt *stmt, int i, struct buf *b)
                 buf_printf(b, "i%lld", (long long)sqlite3_column_int64(stmt, i));
                 break;
         case SQLITE_FLOAT:
-                buf_printf(b, "r%.11g", sqlite3_column_double(stmt, i) == 0 ? 0.0 : sqlite3_column_double(stmt, i));
+                buf_printf(b, "r%.11g",
+                           sqlite3_column_double(stmt, i) == 0 ? 0.0
+                                                               : sqlite3_column_double(stmt, i));
                 break;
         default:
-                buf_printf(b, "%c%d:", sqlite3_column_type(stmt, i) == SQLITE_TEXT ? 't' : 'b', sqlite3_column_bytes(stmt, i));
+                buf_printf(b, "%c%d:", sqlite3_column_type(stmt, i) == SQLITE_TEXT ? 't' : 'b',
+                           sqlite3_column_bytes(stmt, i));
                 buf_add(b, sqlite3_column_blob(stmt, i), (size_t)sqlite3_column_bytes(stmt, i));
         }
 }
@@ -162,7 +167,8 @@ static void set_error(struct sim_result *r, sqlite3 *db)
 /* ---- running a part */
 
 /* into: the finish database and the statement that loads a row there; NULL: rows are the answer. */
-static bool run_sql(sqlite3 *db, const char *sql, const struct plan_values *v, sqlite3_stmt *load, struct sim_result *r)
+static bool run_sql(sqlite3 *db, const char *sql, const struct plan_values *v, sqlite3_stmt *load,
+                    struct sim_result *r)
 {
         sqlite3_stmt *stmt = NULL;
         int step = SQLITE_ERROR;
@@ -175,11 +181,13 @@ static bool run_sql(sqlite3 *db, const char *sql, const struct plan_values *v, s
                                 add_row(r, stmt);
                                 continue;
                         }
-                        ck_assert_msg(sqlite3_column_count(stmt) == sqlite3_bind_parameter_count(load), "%s", sql);
+                        ck_assert_msg(sqlite3_column_count(stmt) ==
+                                          sqlite3_bind_parameter_count(load),
+                                      "%s", sql);
                         for (int i = 0; i < sqlite3_column_count(stmt); i++)
                                 sqlite3_bind_value(load, i + 1, sqlite3_column_value(stmt, i));
-                        ck_assert_msg(sqlite3_step(load) == SQLITE_DONE, "%s: %s", sqlite3_sql(load),
-                                      sqlite3_errmsg(sqlite3_db_handle(load)));
+                        ck_assert_msg(sqlite3_step(load) == SQLITE_DONE, "%s: %s",
+                                      sqlite3_sql(load), sqlite3_errmsg(sqlite3_db_handle(load)));
                         sqlite3_reset(load);
                 }
         }
@@ -213,12 +221,14 @@ static void fill_rowids(struct sim *s, const struct plan *p, struct plan_values 
                 if (p->slots[i].rowid) {
                         if (v->values[n_given + i].type == VALUE_NULL)
                                 v->values[n_given + i] = value_integer(next + 1);
-                        if (v->values[n_given + i].type == VALUE_INTEGER && v->values[n_given + i].integer > next)
+                        if (v->values[n_given + i].type == VALUE_INTEGER &&
+                            v->values[n_given + i].integer > next)
                                 next = v->values[n_given + i].integer;
                 }
 }
 
-static void run_plan(struct sim *s, const struct plan *p, struct plan_values *v, struct sim_result *r)
+static void run_plan(struct sim *s, const struct plan *p, struct plan_values *v,
+                     struct sim_result *r)
 {
         sqlite3 *finish = p->finish_sql ? open_db() : NULL;
         uint64_t bits[(MAX_SHARDS + 63) / 64];
@@ -233,10 +243,12 @@ static void run_plan(struct sim *s, const struct plan *p, struct plan_values *v,
                 if (k == 0)
                         r->n_shards = n;
                 if (finish) {
-                        ck_assert_msg(sqlite3_exec(finish, part->load_ddl, NULL, NULL, NULL) == SQLITE_OK, "%s: %s",
-                                      part->load_ddl, sqlite3_errmsg(finish));
-                        ck_assert_msg(sqlite3_prepare_v2(finish, part->load_sql, -1, &load, NULL) == SQLITE_OK, "%s: %s",
-                                      part->load_sql, sqlite3_errmsg(finish));
+                        ck_assert_msg(sqlite3_exec(finish, part->load_ddl, NULL, NULL, NULL) ==
+                                          SQLITE_OK,
+                                      "%s: %s", part->load_ddl, sqlite3_errmsg(finish));
+                        ck_assert_msg(sqlite3_prepare_v2(finish, part->load_sql, -1, &load, NULL) ==
+                                          SQLITE_OK,
+                                      "%s: %s", part->load_sql, sqlite3_errmsg(finish));
                 }
                 for (unsigned i = 0; i < s->n_shards && !r->code; i++)
                         if (bits[i / 64] >> (i % 64) & 1)
@@ -254,14 +266,16 @@ static void drop_named(struct sim *s, const char *table, const char *object)
 {
         for (size_t i = 0; i < s->keyspace.n_tables; i++)
                 if (table && strcasecmp(s->tables[i]->name, table) == 0) {
-                        memmove(&s->tables[i], &s->tables[i + 1], (s->keyspace.n_tables - i - 1) * sizeof s->tables[0]);
+                        memmove(&s->tables[i], &s->tables[i + 1],
+                                (s->keyspace.n_tables - i - 1) * sizeof s->tables[0]);
                         s->keyspace.n_tables--;
                         break;
                 }
         for (size_t i = s->keyspace.n_objects; i-- > 0;)
                 if ((table && strcasecmp(s->objects[i]->table, table) == 0) ||
                     (object && strcasecmp(s->objects[i]->name, object) == 0)) {
-                        memmove(&s->objects[i], &s->objects[i + 1], (s->keyspace.n_objects - i - 1) * sizeof s->objects[0]);
+                        memmove(&s->objects[i], &s->objects[i + 1],
+                                (s->keyspace.n_objects - i - 1) * sizeof s->objects[0]);
                         s->keyspace.n_objects--;
                 }
 }
@@ -276,7 +290,9 @@ static void run_ddl(struct sim *s, struct plan *p, struct sim_result *r)
         for (unsigned i = 0; i < s->n_shards && !r->code; i++)
                 if (!run_sql(s->shards[i], d->sql, &none, NULL, r))
                         for (unsigned k = 0; k < i; k++)
-                                ck_assert_int_eq(sqlite3_exec(s->shards[k], d->undo_sql, NULL, NULL, NULL), SQLITE_OK);
+                                ck_assert_int_eq(
+                                    sqlite3_exec(s->shards[k], d->undo_sql, NULL, NULL, NULL),
+                                    SQLITE_OK);
         if (r->code)
                 return;
         drop_named(s, d->drop_table, d->drop_object);
@@ -293,7 +309,8 @@ static void run_ddl(struct sim *s, struct plan *p, struct sim_result *r)
 
 /* ---- statements */
 
-void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args, struct sim_result *ret)
+void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args,
+             struct sim_result *ret)
 {
         cleanup_(arena_freep) struct arena *arena = arena_new(16 << 20);
         cleanup_(plan_unrefp) struct plan *p = NULL;
@@ -302,7 +319,8 @@ void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t
         bool cached;
 
         *ret = (struct sim_result){ .err = ERR_INIT };
-        ret->code = plan_cache_get(s->plans, s->catalog, sql, strlen(sql), arena, &p, &literals, &cached, &ret->err);
+        ret->code = plan_cache_get(s->plans, s->catalog, sql, strlen(sql), arena, &p, &literals,
+                                   &cached, &ret->err);
         if (ret->code)
                 return;
         ret->kind = p->kind;
@@ -315,7 +333,8 @@ void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t
                 run_plan(s, p, &v, ret);
 }
 
-void sim_run_oracle(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args, struct sim_result *ret)
+void sim_run_oracle(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args,
+                    struct sim_result *ret)
 {
         struct value values[32];
         struct plan_values v = { .values = values, .n = n_args };
@@ -334,21 +353,25 @@ static void compare(const char *sql, struct sim_result *got, struct sim_result *
         }
         if (want->code || got->code) {
                 ck_assert_msg(want->code && got->code, "%s\n  shards: %s\n  SQLite: %s", sql,
-                              got->code ? got->err.msg : "no error", want->code ? want->err.msg : "no error");
-                ck_assert_msg(want->err.extended_code == got->err.extended_code, "%s\n  shards: %d %s\n  SQLite: %d %s", sql,
-                              got->err.extended_code, got->err.msg, want->err.extended_code, want->err.msg);
+                              got->code ? got->err.msg : "no error",
+                              want->code ? want->err.msg : "no error");
+                ck_assert_msg(want->err.extended_code == got->err.extended_code,
+                              "%s\n  shards: %d %s\n  SQLite: %d %s", sql, got->err.extended_code,
+                              got->err.msg, want->err.extended_code, want->err.msg);
                 return;
         }
-        ck_assert_msg(got->n_rows == want->n_rows, "%s (%s)\n  shards: %zu rows (%s)\n  SQLite: %zu rows (%s)", sql,
-                      plan_kind_name(got->kind), got->n_rows, got->n_rows ? got->rows[0] : "", want->n_rows,
-                      want->n_rows ? want->rows[0] : "");
+        ck_assert_msg(got->n_rows == want->n_rows,
+                      "%s (%s)\n  shards: %zu rows (%s)\n  SQLite: %zu rows (%s)", sql,
+                      plan_kind_name(got->kind), got->n_rows, got->n_rows ? got->rows[0] : "",
+                      want->n_rows, want->n_rows ? want->rows[0] : "");
         for (size_t i = 0; i < want->n_rows; i++)
-                ck_assert_msg(strcmp(got->rows[i], want->rows[i]) == 0, "%s (%s) row %zu\n  shards: %s\n  SQLite: %s", sql,
+                ck_assert_msg(strcmp(got->rows[i], want->rows[i]) == 0,
+                              "%s (%s) row %zu\n  shards: %s\n  SQLite: %s", sql,
                               plan_kind_name(got->kind), i, got->rows[i], want->rows[i]);
 }
 
-enum plan_kind sim_check_args(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args, bool ordered,
-                              bool may_refuse, bool *ret_refused)
+enum plan_kind sim_check_args(struct sim *s, const char *sql, const struct plan_arg *args,
+                              size_t n_args, bool ordered, bool may_refuse, bool *ret_refused)
 {
         struct sim_result got, want;
         enum plan_kind kind;
