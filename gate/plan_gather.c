@@ -258,7 +258,7 @@ static enum err_code add_table(struct planner *p, const struct table_uses *uses,
         struct sql_exprs pushed;
         struct plan_part *part;
         struct scope scope;
-        bool *columns, pins_row;
+        bool *columns = NULL, pins_row;
         enum err_code rc = find_needed(p, uses, use->table, &columns);
 
         if (!rc)

@@ -161,7 +161,7 @@ static enum err_code pins_row(struct planner *p, const struct scope *s,
                               struct sql_expr *const *conjuncts, size_t n, bool *ret_pins_row)
 {
         const struct catalog_table *t = s->table;
-        struct pins pins;
+        struct pins pins = { 0 };
         enum err_code rc = ERR_OK;
         bool has_key = false;
 
