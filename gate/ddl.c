@@ -170,7 +170,8 @@ void ddl_topology_changed(struct ddl_driver *d)
 bool ddl_driver_is_idle(const struct ddl_driver *d)
 {
         for (const struct ddl_work *w = d->works; w; w = w->next)
-                if (w->busy || w->first || w->wants_look || w->state != DDL_IDLE)
+                if (w->busy || w->first || w->wants_look || w->state != DDL_IDLE ||
+                    w->late_look_us != INT64_MAX)
                         return false;
         return true;
 }

@@ -34,7 +34,7 @@ static const struct {
         [DDL_PUBLISHING] = { "publishing", TO(DDL_LOOKING) | TO(DDL_SETTLING) },
         [DDL_SETTLING]   = { "settling",   TO(DDL_IDLE) },
         [DDL_TURNING]    = { "turning",    TO(DDL_LOOKING) | TO(DDL_UNDOING) },
-        [DDL_UNDOING]    = { "undoing",    TO(DDL_IDLE) | TO(DDL_CLOSING) },
+        [DDL_UNDOING]    = { "undoing",    TO(DDL_IDLE) | TO(DDL_LOOKING) | TO(DDL_CLOSING) },
         [DDL_CLOSING]    = { "closing",    TO(DDL_IDLE) | TO(DDL_LOOKING) },
         // clang-format on
 };
@@ -288,16 +288,17 @@ static void adopt(struct ddl_work *w, const Shoal__V1__SchemaChange *c)
 
 static void looked(struct ddl_work *w, const struct err *e, const Shoal__V1__SchemaChange *c)
 {
+        /* It may still arrive, and make this gate the driver of a change it knows nothing of. */
+        if (e->code && is_transient(e))
+                w->late_look_us = ddl_now(w) + LATE_LOOK_US;
         if (e->code == ERR_NOT_FOUND) { /* the keyspace: no other driver will ever come */
-                struct err gone = *e;
-
-                refuse_first(w, &gone);
+                refuse_first(w, e);
         } else if (e->code && is_reason(e, "SCHEMA_CHANGE_PENDING")) {
-                w->wants_look = false;
-                if (!w->first && !w->unsure)
-                        move(w, DDL_IDLE);
-                else
+                w->wants_look = false; /* later, its driver may end before it does */
+                if (w->first || w->unsure)
                         retry(w);
+                else
+                        move(w, DDL_IDLE);
         } else if (e->code && !w->unsure && w->first) {
                 refuse_first(w, e);
         } else if (e->code) {
@@ -470,6 +471,18 @@ static bool any_applied(const struct ddl_work *w)
         return false;
 }
 
+/* Does a shard know of what only another gate can have done? Then this one is not the driver. */
+static bool lost_shard(struct ddl_work *w, const struct err *errs, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (scatter_is_schema_changed(&errs[i]) ||
+                    is_reason(&errs[i], "SCHEMA_CHANGE_UNDONE")) {
+                        lose(w, &errs[i]);
+                        return true;
+                }
+        return false;
+}
+
 /* Without SQL to undo it, it can be given up only while no shard has it. */
 static bool can_turn(const struct ddl_work *w, const struct err *transient)
 {
@@ -486,12 +499,8 @@ static void applied(struct ddl_work *w, const struct err *errs, size_t n)
                 move(w, DDL_PUBLISHING);
                 return;
         }
-        for (size_t i = 0; i < n; i++)
-                if (scatter_is_schema_changed(&errs[i]) ||
-                    is_reason(&errs[i], "SCHEMA_CHANGE_UNDONE")) {
-                        lose(w, &errs[i]); /* a shard knows of another gate's doing */
-                        return;
-                }
+        if (lost_shard(w, errs, n))
+                return;
         if (cause)
                 log_event(LOG_WARN, "schema_change_refused",
                           "keyspace_id=%" PRIu64 " change=%s why=%s", w->keyspace_id, w->change.id,
@@ -519,6 +528,8 @@ static void undone(struct ddl_work *w, const struct err *errs, size_t n)
                 move(w, DDL_CLOSING);
                 return;
         }
+        if (lost_shard(w, errs, n))
+                return;
         if (cause)
                 log_event(LOG_ERROR, "schema_change_not_undone",
                           "keyspace_id=%" PRIu64 " change=%s why=%s", w->keyspace_id, w->change.id,
