@@ -31,15 +31,24 @@ static bool is_ready(void *arg, const char **ret_why)
         return atomic_load(&p->ready);
 }
 
+/* The address as it was given, but for a port that was picked. */
+static char *real_address(const struct process *p)
+{
+        const char *given = p->options.listen_address;
+        size_t n = strlen(given);
+
+        if (n < 2 || strcmp(given + n - 2, ":0"))
+                return xstrdup(given);
+        return xasprintf("%.*s%d", (int)n - 1, given, rpc_server_port(service_server(p->service)));
+}
+
 static void announce(struct process *p)
 {
-        const char *address = p->options.listen_address;
+        cleanup_(freep) char *address = real_address(p);
 
         p->announced = true;
-        log_event(LOG_INFO, "listening", "address=%.*s:%d http=%s version=%s",
-                  (int)(strrchr(address, ':') - address), address,
-                  rpc_server_port(service_server(p->service)), http_address(p->http),
-                  SHOAL_VERSION);
+        log_event(LOG_INFO, "listening", "address=%s http=%s version=%s", address,
+                  http_address(p->http), SHOAL_VERSION);
 }
 
 static void on_ready(void *arg, bool ready)
@@ -107,7 +116,7 @@ int main(int argc, char **argv)
         bool quit = false;
 
         if (conf_load(&topo_conf, argc, argv, &p.options, &quit, &err) ||
-            (!quit && log_level_parse(p.options.log_level, &level, &err))) {
+            (!quit && topo_settings_check(&p.options, &level, &err))) {
                 fprintf(stderr, "topo: %s\n", err.msg);
                 return 2;
         }

@@ -31,3 +31,12 @@ const struct conf_table topo_conf = {
         .defs = defs,
         .n_defs = ARRAY_LEN(defs),
 };
+
+enum err_code topo_settings_check(const struct topo_settings *s, enum log_level *ret_level,
+                                  struct err *reterr)
+{
+        if (s->lease_ms < 2 * s->heartbeat_ms)
+                return err_set(reterr, ERR_INVALID, "BAD_SETTING",
+                               "lease must be two heartbeats at least, so that one may be lost");
+        return log_level_parse(s->log_level, ret_level, reterr);
+}

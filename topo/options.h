@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "common/conf.h"
+#include "common/log.h"
 
 struct topo_settings {
         char *id;
@@ -19,3 +20,6 @@ struct topo_settings {
 };
 
 extern const struct conf_table topo_conf;
+/* What no setting by itself can tell. ERR_INVALID. */
+enum err_code topo_settings_check(const struct topo_settings *s, enum log_level *ret_level,
+                                  struct err *reterr) must_check_;

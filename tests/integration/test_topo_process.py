@@ -236,6 +236,7 @@ class Starting(Case):
                                          f"--http-address={topo.http}"), 1, topo.http),
             ("unknown flag", ("--nonsense",), 2, "nonsense"),
             ("a lease of no time", ("--lease=0",), 2, "lease"),
+            ("a lease shorter than two heartbeats", ("--heartbeat=10s", "--lease=19s"), 2, "lease"),
         ]
         for label, flags, code, text in cases:
             with self.subTest(label):
