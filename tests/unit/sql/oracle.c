@@ -1,7 +1,7 @@
 /* oracle.c - see oracle.h. */
 #include "tests/unit/sql/oracle.h"
 
-#include <check.h>
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,16 +13,17 @@
 sqlite3 *oracle_open(void)
 {
         sqlite3 *db;
+        int rc = sqlite3_open(":memory:", &db);
 
-        ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
-        ck_assert_int_eq(sqlite3_exec(db,
-                                      "CREATE TABLE t(a, b, c);"
-                                      "CREATE TABLE u(a, d);"
-                                      "CREATE TABLE v(x INTEGER PRIMARY KEY, y TEXT);"
-                                      "CREATE VIEW w AS SELECT a, b FROM t;"
-                                      "CREATE INDEX t_a ON t(a);",
-                                      NULL, NULL, NULL),
-                         SQLITE_OK);
+        assert(rc == SQLITE_OK);
+        rc = sqlite3_exec(db,
+                          "CREATE TABLE t(a, b, c);"
+                          "CREATE TABLE u(a, d);"
+                          "CREATE TABLE v(x INTEGER PRIMARY KEY, y TEXT);"
+                          "CREATE VIEW w AS SELECT a, b FROM t;"
+                          "CREATE INDEX t_a ON t(a);",
+                          NULL, NULL, NULL);
+        assert(rc == SQLITE_OK);
         return db;
 }
 
