@@ -121,10 +121,11 @@ static void on_topo_done(void *arg, const struct err *e, const uint8_t *body, si
 {
         struct ddl_work *w = end_call(arg);
         Shoal__V1__SchemaChange *change = NULL;
-        struct err malformed = ERR_INIT;
+        struct err malformed = ERR_INIT, failure = topology_call_error(e);
 
         if (!w)
                 return;
+        e = &failure;
         if (!e->code) {
                 change = shoal__v1__schema_change__unpack(NULL, n_bytes, body);
                 if (!change) {

@@ -196,12 +196,13 @@ static void on_allocated(void *arg, const struct err *e, const uint8_t *body, si
 {
         struct question *a = arg;
         Shoal__V1__AllocateIdsResponse *m = NULL;
-        struct err other = ERR_INIT;
+        struct err other = ERR_INIT, failure = topology_call_error(e);
 
         if (!a->world) {
                 free_question(a);
                 return;
         }
+        e = &failure;
         if (!e->code) {
                 m = shoal__v1__allocate_ids_response__unpack(NULL, n_bytes, body);
                 if (!m) {

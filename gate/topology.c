@@ -490,3 +490,12 @@ void topology_unlisten(struct topology *t, struct topology_listener *l)
         if (*p)
                 *p = l->next;
 }
+
+struct err topology_call_error(const struct err *e)
+{
+        struct err told = *e;
+
+        if (!e->reason[0] && (e->code == ERR_UNAVAILABLE || e->code == ERR_DEADLINE))
+                err_set(&told, ERR_UNAVAILABLE, "TOPO_AWAY", "topo is away: %s", e->msg);
+        return told;
+}
