@@ -1,55 +1,44 @@
 /* channel.c - a channel, and what unary calls and streams on it have in common. Loop thread. */
 #include <assert.h>
-#include <limits.h>
 #include <string.h>
 
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 
 #include "common/util.h"
+#include "rpc/args_int.h"
 #include "rpc/client_int.h"
 #include "rpc/status.h"
 
 enum { MIN_BACKOFF_MS = 50, MAX_BACKOFF_MS = 1000, CONNECT_TIMEOUT_MS = 5000 };
 
-static grpc_arg int_arg(const char *key, int value)
-{
-        return (grpc_arg){ .type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value };
-}
-
-static int as_int(uint64_t v)
-{
-        return v > INT_MAX ? INT_MAX : (int)v;
-}
-
 static grpc_channel *create_channel(const struct rpc_channel_options *o)
 {
-        grpc_arg args[16] = {
-                int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
-                /* Whether a statement may be sent twice is for the gate to judge. */
-                int_arg(GRPC_ARG_ENABLE_RETRIES, 0),
-                /* A connection of its own, not one shared with all channels to the same address. */
-                int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
-                int_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
-                int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, MIN_BACKOFF_MS),
-                int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, MAX_BACKOFF_MS),
-                /* In spite of its name: how long one attempt to connect may take. */
-                int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
-                int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
-                        o->max_reply_bytes ? as_int(o->max_reply_bytes) : -1),
-        };
-        grpc_channel_args list = { .num_args = 8, .args = args };
+        struct args args = { .n = 0 };
         grpc_channel_credentials *creds;
+        grpc_channel_args list;
         grpc_channel *channel;
 
+        args_add(&args, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+        /* Whether a statement may be sent twice is for the gate to judge. */
+        args_add(&args, GRPC_ARG_ENABLE_RETRIES, 0);
+        /* A connection of its own, not one shared with all channels to the same address. */
+        args_add(&args, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+        args_add(&args, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+        args_add(&args, GRPC_ARG_ENABLE_CHANNELZ, 0);
+        args_add(&args, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, MIN_BACKOFF_MS);
+        args_add(&args, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, MAX_BACKOFF_MS);
+        /* In spite of its name: how long one attempt to connect may take. */
+        args_add(&args, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS);
+        args_add(&args, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+                 o->max_reply_bytes ? o->max_reply_bytes : INT_MAX);
         if (o->keepalive_ms) {
-                args[list.num_args++] =
-                    int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, as_int(o->keepalive_ms));
-                args[list.num_args++] =
-                    int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, as_int(o->keepalive_timeout_ms));
-                args[list.num_args++] = int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-                args[list.num_args++] = int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+                args_add(&args, GRPC_ARG_KEEPALIVE_TIME_MS, o->keepalive_ms);
+                args_add(&args, GRPC_ARG_KEEPALIVE_TIMEOUT_MS, o->keepalive_timeout_ms);
+                args_add(&args, GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+                args_add(&args, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
         }
+        list = args_list(&args);
         creds = grpc_insecure_credentials_create();
         channel = grpc_channel_create(o->address, creds, &list);
         grpc_channel_credentials_release(creds);

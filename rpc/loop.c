@@ -14,6 +14,8 @@
 #include "common/util.h"
 #include "rpc/loop_int.h"
 
+enum { EVENTS_BETWEEN_TIMERS = 16 };
+
 static void log_of_grpc(gpr_log_func_args *a)
 {
         static const enum log_level levels[] = {
@@ -119,18 +121,23 @@ gpr_timespec loop_timespec(int64_t at_us)
         };
 }
 
-/* Runs what is due, then one event; false once the queue is shut down and empty. */
+/* Runs what is due, or one event; false once the queue is shut down and empty. */
 static bool run_one(struct loop *l)
 {
-        int64_t wake_at_us = loop_timers_run(l);
         struct loop_tag *tag;
         grpc_event e;
 
-        e = grpc_completion_queue_next(l->cq, loop_timespec(wake_at_us), NULL);
+        /* Reading the clock for each event would cost more than timers that are late by a few
+         * events. */
+        if (l->n_timers && ++l->n_since_timers >= EVENTS_BETWEEN_TIMERS && loop_timers_run(l))
+                return true;
+        e = grpc_completion_queue_next(l->cq, loop_timespec(loop_timers_next(l)), NULL);
         if (e.type == GRPC_QUEUE_SHUTDOWN)
                 return false;
-        if (e.type == GRPC_QUEUE_TIMEOUT)
+        if (e.type == GRPC_QUEUE_TIMEOUT) {
+                loop_timers_run(l);
                 return true;
+        }
         tag = e.tag;
         __tsan_acquire(tag);
         if (tag != &l->tasks_tag && tag != &l->stop_tag)

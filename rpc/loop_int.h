@@ -49,6 +49,7 @@ struct loop {
         struct loop_timer **timers; /* heap, the soonest at 1 */
         size_t n_timers;
         size_t n_timers_allocated;
+        unsigned n_since_timers; /* events */
 
         struct loop_signals *signals; /* NULL: not watched */
 };
@@ -60,8 +61,10 @@ static inline void loop_expect(struct loop *l, struct loop_tag *tag)
         __tsan_release(tag);
 }
 
-/* Runs the timers that are due; returns until when the loop may sleep, INT64_MAX: for ever. */
-int64_t loop_timers_run(struct loop *l);
+/* Runs the timers that are due; were there any? */
+bool loop_timers_run(struct loop *l);
+/* When the next one is due; INT64_MAX: there is none. */
+int64_t loop_timers_next(const struct loop *l);
 
 /* mono_us() as libgrpc wants it. */
 gpr_timespec loop_timespec(int64_t at_us);

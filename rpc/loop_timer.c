@@ -70,14 +70,12 @@ void loop_timer_cancel(struct loop *l, struct loop_timer *t)
                 settle(l, i, last);
 }
 
-int64_t loop_timers_run(struct loop *l)
+bool loop_timers_run(struct loop *l)
 {
-        int64_t now_us;
+        int64_t now_us = mono_us();
         bool has_run = false;
 
-        if (!l->n_timers)
-                return INT64_MAX;
-        now_us = mono_us();
+        l->n_since_timers = 0;
         /* Not more than there are now: one that arms itself for a time long past must not keep the
          * loop to itself. */
         for (size_t n = l->n_timers; n && l->n_timers && l->timers[1]->at_us <= now_us; n--) {
@@ -87,8 +85,10 @@ int64_t loop_timers_run(struct loop *l)
                 t->fn(t);
                 has_run = true;
         }
-        /* What ran may be what the loop was waiting for: it must not fall asleep now. */
-        if (has_run)
-                return 0;
+        return has_run;
+}
+
+int64_t loop_timers_next(const struct loop *l)
+{
         return l->n_timers ? l->timers[1]->at_us : INT64_MAX;
 }

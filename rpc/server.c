@@ -7,12 +7,12 @@
 #include "rpc/server.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <string.h>
 
 #include <grpc/grpc_security.h>
 
 #include "common/util.h"
+#include "rpc/args_int.h"
 #include "rpc/built_in_int.h"
 #include "rpc/server_int.h"
 
@@ -47,7 +47,7 @@ static void put_spare(struct rpc_server *s, struct rpc_call *c)
 
 static void on_requested(struct loop_tag *tag, bool ok);
 
-static void offer_call(struct rpc_server *s, const struct method *m)
+static void offer_call(struct rpc_server *s, struct method *m)
 {
         struct rpc_call *c = take_spare(s);
         grpc_call_error e;
@@ -56,6 +56,7 @@ static void offer_call(struct rpc_server *s, const struct method *m)
         c->requested.fn = on_requested;
         loop_expect(s->loop, &c->requested);
         s->n_posted++;
+        m->n_offers++;
         if (m->registered) {
                 e = grpc_server_request_registered_call(
                     s->server, m->registered, &c->call, &c->deadline, &c->metadata,
@@ -67,6 +68,14 @@ static void offer_call(struct rpc_server *s, const struct method *m)
         }
         assert(e == GRPC_CALL_OK);
         (void)e;
+}
+
+static void renew_offers(struct rpc_server *s, struct method *m)
+{
+        if (m->n_live > m->n_wanted && m->n_wanted < MAX_OFFERS)
+                m->n_wanted *= 2;
+        while (m->n_offers < m->n_wanted)
+                offer_call(s, m);
 }
 
 static void check_drained(struct rpc_server *s)
@@ -95,15 +104,41 @@ void server_call_gone(struct rpc_call *c)
 {
         struct rpc_server *s = c->server;
 
+        if (s->first_young == c)
+                s->first_young = c->next;
         c->prev->next = c->next;
         c->next->prev = c->prev;
         s->n_live--;
+        c->method->n_live--;
         if (c->is_accepted)
                 s->n_accepted--;
         put_spare(s, c);
         if (s->is_draining && !s->n_accepted)
                 shut_down(s);
         check_drained(s);
+}
+
+void server_call_lasts(struct rpc_call *c)
+{
+        struct rpc_server *s = c->server;
+
+        if (s->first_young == &s->live)
+                s->first_young = c;
+        if (!s->sweep_timer.heap_index)
+                loop_timer_set(s->loop, &s->sweep_timer, mono_us() + SWEEP_US);
+}
+
+static void on_sweep(struct loop_timer *t)
+{
+        struct rpc_server *s = CONTAINER_OF(t, struct rpc_server, sweep_timer);
+        struct rpc_call *c;
+
+        s->sweep++;
+        for (c = s->first_young; c != &s->live && s->sweep - c->born > 1; c = c->next)
+                call_request_close(c);
+        s->first_young = c;
+        if (c != &s->live)
+                loop_timer_set(s->loop, t, mono_us() + SWEEP_US);
 }
 
 static void refuse(struct rpc_call *c, void *arg)
@@ -127,9 +162,10 @@ static void on_requested(struct loop_tag *tag, bool ok)
 {
         struct rpc_call *c = CONTAINER_OF(tag, struct rpc_call, requested);
         struct rpc_server *s = c->server;
-        const struct method *m = c->method;
+        struct method *m = c->method;
 
         s->n_posted--;
+        m->n_offers--;
         if (!m->registered)
                 grpc_call_details_destroy(&c->details);
         if (!ok) {
@@ -140,9 +176,11 @@ static void on_requested(struct loop_tag *tag, bool ok)
         c->prev = s->live.prev;
         c->next = &s->live;
         c->prev->next = c->next->prev = c;
+        c->born = s->sweep;
         s->n_live++;
+        m->n_live++;
         if (!s->is_shutting_down)
-                offer_call(s, m);
+                renew_offers(s, m);
         c->is_accepted = !s->is_draining && s->n_accepted < s->max_calls && m->registered &&
                          (m->m.stream_in || c->request);
         s->n_accepted += c->is_accepted;
@@ -151,34 +189,29 @@ static void on_requested(struct loop_tag *tag, bool ok)
 
 /* ---- start */
 
-static int as_int(uint64_t v, uint64_t fallback)
+static uint64_t or (uint64_t v, uint64_t fallback)
 {
-        if (!v)
-                v = fallback;
-        return v > INT_MAX ? INT_MAX : (int)v;
-}
-
-static grpc_arg int_arg(const char *key, int value)
-{
-        return (grpc_arg){ .type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value };
+        return v ? v : fallback;
 }
 
 static grpc_server *create_server(const struct rpc_server_options *o)
 {
-        grpc_arg args[] = {
-                /* Two servers on one port would share its connections: better an error. */
-                int_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
-                int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, as_int(o->max_request_bytes, 4 << 20)),
-                int_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, MAX_STREAMS_PER_CONNECTION),
-                int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, as_int(o->keepalive_ms, 20000)),
-                int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, as_int(o->keepalive_timeout_ms, 10000)),
-                int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
-                int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
-                int_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                        MIN_PING_INTERVAL_MS),
-        };
-        grpc_channel_args list = { .num_args = ARRAY_LEN(args), .args = args };
+        struct args args = { .n = 0 };
+        grpc_channel_args list;
 
+        /* Two servers on one port would share its connections: better an error. */
+        args_add(&args, GRPC_ARG_ALLOW_REUSEPORT, 0);
+        /* Counts every call for a page nobody can see. */
+        args_add(&args, GRPC_ARG_ENABLE_CHANNELZ, 0);
+        args_add(&args, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, or (o->max_request_bytes, 4 << 20));
+        args_add(&args, GRPC_ARG_MAX_CONCURRENT_STREAMS, MAX_STREAMS_PER_CONNECTION);
+        args_add(&args, GRPC_ARG_KEEPALIVE_TIME_MS, or (o->keepalive_ms, 20000));
+        args_add(&args, GRPC_ARG_KEEPALIVE_TIMEOUT_MS, or (o->keepalive_timeout_ms, 10000));
+        args_add(&args, GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+        args_add(&args, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+        args_add(&args, GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                 MIN_PING_INTERVAL_MS);
+        list = args_list(&args);
         return grpc_server_create(&list, NULL);
 }
 
@@ -239,15 +272,10 @@ static void fill_methods(struct rpc_server *s, const struct rpc_server_options *
         }
         s->n_methods = o->n_methods + n_built_in + 1;
         s->methods = xcalloc(s->n_methods, sizeof(*s->methods));
-        for (size_t i = 0; i < o->n_methods; i++) {
+        for (size_t i = 0; i < o->n_methods; i++)
                 s->methods[i].m = o->methods[i];
-                s->methods[i].n_offers = OFFERS_PER_METHOD;
-        }
-        for (size_t i = 0; i < n_built_in; i++) {
+        for (size_t i = 0; i < n_built_in; i++)
                 s->methods[o->n_methods + i].m = built_in[i];
-                s->methods[o->n_methods + i].n_offers = OFFERS_PER_BUILT_IN;
-        }
-        s->methods[s->n_methods - 1].n_offers = OFFERS_OF_UNKNOWN;
 }
 
 static struct rpc_server *server_new(struct loop *l, const struct rpc_server_options *o)
@@ -255,12 +283,13 @@ static struct rpc_server *server_new(struct loop *l, const struct rpc_server_opt
         struct rpc_server *s = xcalloc(1, sizeof(*s));
 
         s->loop = l;
-        s->live.prev = s->live.next = &s->live;
+        s->live.prev = s->live.next = s->first_young = &s->live;
         s->shut_down.fn = on_shut_down;
         s->grace.fn = on_grace_over;
-        s->max_request_depth = o->max_request_depth ? o->max_request_depth : 16;
-        s->max_request_fields = o->max_request_fields ? o->max_request_fields : 100000;
-        s->max_calls = o->max_calls ? o->max_calls : 10000;
+        s->sweep_timer.fn = on_sweep;
+        s->max_request_depth = (unsigned) or (o->max_request_depth, 16);
+        s->max_request_fields = or (o->max_request_fields, 100000);
+        s->max_calls = or (o->max_calls, 10000);
         fill_methods(s, o);
         s->server = create_server(o);
         grpc_server_register_completion_queue(s->server, l->cq, NULL);
@@ -283,7 +312,8 @@ enum err_code rpc_server_start(struct loop *l, const struct rpc_server_options *
         }
         grpc_server_start(s->server);
         for (size_t i = 0; i < s->n_methods; i++) {
-                for (unsigned k = 0; k < s->methods[i].n_offers; k++)
+                s->methods[i].n_wanted = FIRST_OFFERS;
+                for (unsigned k = 0; k < FIRST_OFFERS; k++)
                         offer_call(s, &s->methods[i]);
         }
         *ret_server = s;
@@ -334,6 +364,7 @@ struct rpc_server *rpc_server_free(struct rpc_server *s)
         if (!s)
                 return NULL;
         assert(s->is_shut_down && !s->n_live && !s->n_posted);
+        loop_timer_cancel(s->loop, &s->sweep_timer);
         grpc_server_destroy(s->server);
         while (s->spare) {
                 struct rpc_call *c = s->spare;

@@ -70,8 +70,8 @@ const char *rpc_call_peer(struct rpc_call *c);
 /* The handler's own. */
 void rpc_call_set_data(struct rpc_call *c, void *data);
 void *rpc_call_data(const struct rpc_call *c);
-/* fn runs once if the client cancels, its deadline passes or its connection breaks before the call is finished. The
- * handler must still finish the call. */
+/* fn runs once if the client cancels, its deadline passes or its connection breaks before the call is finished; this is
+ * noticed within 10 ms, and calls that are finished sooner are not bothered. The handler must still finish the call. */
 void rpc_call_on_cancel(struct rpc_call *c, void (*fn)(struct rpc_call *c));
 bool rpc_call_is_cancelled(const struct rpc_call *c);
 

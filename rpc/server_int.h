@@ -8,22 +8,25 @@
 #include "rpc/server.h"
 
 enum {
+        SWEEP_US = 4000, /* a cancelled call is noticed within two of these */
         MAX_GRACE_MS = 24 * 3600 * 1000,
-        /* Calls that libgrpc may hand over before we ask for more: of each method, of each of
-         * health's and reflection's, and of methods that do not exist. */
-        OFFERS_PER_METHOD = 64,
-        OFFERS_PER_BUILT_IN = 4,
-        OFFERS_OF_UNKNOWN = 16,
+        /* Calls of a method that libgrpc may hand over before we offer more. Debian's libgrpc looks
+         * for each event's tag among all that are outstanding, one by one, so methods that are
+         * never called had better not have many. */
+        FIRST_OFFERS = 2,
+        MAX_OFFERS = 64,
         MAX_SPARE_CALLS = 4096, /* call objects kept for reuse */
         MAX_STREAMS_PER_CONNECTION = 4096,
         MIN_PING_INTERVAL_MS = 50, /* who pings more often without sending data is cut off */
 };
 
-/* Owner: the loop thread, fixed after start. */
+/* Owner: the loop thread. */
 struct method {
         struct rpc_method m;
         void *registered; /* libgrpc's handle; NULL: stands for all unknown methods */
         unsigned n_offers;
+        unsigned n_wanted; /* offers; grows to the number of calls there have been at a time */
+        unsigned n_live;
 };
 
 /* Something of the call as a string, freed with it. */
@@ -37,7 +40,7 @@ struct call_string {
  * yet, one for each batch under way. Reused through the server's spare list, its arrays with it. */
 struct rpc_call {
         struct rpc_server *server;
-        const struct method *method;
+        struct method *method;
         grpc_call *call;
         gpr_timespec deadline;
         grpc_call_details details; /* of a call of an unknown method, while it is on offer */
@@ -53,6 +56,7 @@ struct rpc_call {
         struct loop_tag written;
         struct loop_tag finished;
 
+        unsigned born; /* the server's sweep then */
         unsigned n_refs;
         int is_cancelled_out; /* libgrpc writes it before closed runs */
         bool close_requested; /* closed is under way, or has run */
@@ -94,7 +98,15 @@ struct rpc_server {
         struct rpc_call live; /* head of the ring of calls handed to us */
         size_t n_live;
         size_t n_accepted; /* of them: not refused */
-        size_t n_posted;   /* offers */
+
+        /* Calls join the ring in the order of their birth. Those from first_young on, up to the
+         * head, have not been asked to report their end; a sweep now and then asks those that were
+         * there at the last one already. */
+        struct rpc_call *first_young;
+        unsigned sweep;
+        struct loop_timer sweep_timer;
+
+        size_t n_posted; /* offers */
         struct rpc_call *spare;
         size_t n_spare;
 
@@ -108,7 +120,8 @@ struct rpc_server {
 };
 
 /* server.c */
-void server_call_gone(struct rpc_call *c); /* the last reference went */
+void server_call_lasts(struct rpc_call *c); /* its handler has not finished it at once */
+void server_call_gone(struct rpc_call *c);  /* the last reference went */
 
 /* call.c */
 void call_init(struct rpc_call *c, struct rpc_server *s);
@@ -116,5 +129,7 @@ void call_done(struct rpc_call *c);  /* frees what is kept over reuse */
 void call_clear(struct rpc_call *c); /* frees what belongs to one call */
 /* libgrpc has handed it over: on_start is the method's, or one that refuses. */
 void call_start(struct rpc_call *c, void (*on_start)(struct rpc_call *c, void *arg));
+/* From now on its being cancelled is noticed. */
+void call_request_close(struct rpc_call *c);
 void call_ref(struct rpc_call *c);
 void call_unref(struct rpc_call *c);
