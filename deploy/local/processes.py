@@ -28,7 +28,8 @@ class Process:
     started: str = ""  # boot id and start time in clock ticks: a pid alone may be used again
 
     def is_running(self):
-        return self.pid > 0 and start_mark(self.pid) == self.started
+        # No mark: it had ended before it could be marked.
+        return self.started != "" and start_mark(self.pid) == self.started
 
 
 def start_mark(pid):
