@@ -1,6 +1,6 @@
-/* bulk.c - batches in flight. Every batch has a request_id, so that one whose answer got lost is
- * sent again without being done twice; statements that were not executed go into a batch of their
- * own. */
+/* bulk.c - one batch under way, one being filled. Every batch has a request_id, so that one whose
+ * answer got lost is sent again without being done twice; statements that were not executed are
+ * sent again as a batch of their own. */
 #include "cli/bulk.h"
 
 #include <stdio.h>
@@ -21,18 +21,11 @@ enum {
 };
 enum { FIRST_PAUSE_US = 50000, MAX_PAUSE_US = 2000000, POLL_US = 50000, REQUEST_ID_BYTES = 33 };
 
-/* Owner: the bulk, from its first statement until its last answer. */
 struct batch {
-        struct bulk *bulk;
-        struct batch *next;
         struct buf statements;              /* fields 2 of the request */
         size_t ends[BULK_BATCH_STATEMENTS]; /* of each, in statements */
         long tags[BULK_BATCH_STATEMENTS];
         size_t n;
-        unsigned n_attempts;
-        char request_id[REQUEST_ID_BYTES];
-        struct rpc_request *request;
-        struct loop_timer pause;
 };
 
 /* Owner: the main thread. */
@@ -41,42 +34,28 @@ struct bulk {
         const char *keyspace;
         bulk_failed_fn *failed;
         void *arg;
-        struct batch *filling;
-        struct batch *under_way;
-        size_t n_under_way;
-        bool may_go_on; /* what waits in bulk_wait() has reason to look again */
+        struct batch filling;
+        struct batch sent; /* under way, or waiting to be sent again; n is 0 if there is none */
+        unsigned n_attempts;
+        char request_id[REQUEST_ID_BYTES];
+        struct rpc_request *request;
+        struct loop_timer pause, poll;
+        bool has_news; /* what waits has reason to look again */
         bool closing;
-        struct loop_timer poll;
         struct err broken;
         uint64_t n_done, n_rows, n_failed;
 };
 
-static void send_batch(struct batch *batch);
+static void send_batch(struct bulk *b);
 
-static struct batch *batch_new(struct bulk *b)
-{
-        struct batch *batch = xcalloc(1, sizeof *batch);
-
-        batch->bulk = b;
-        return batch;
-}
-
-static void batch_free(struct batch *batch)
-{
-        if (!batch)
-                return;
-        buf_done(&batch->statements);
-        free(batch);
-}
-
-static void make_request_id(struct batch *batch)
+static void make_request_id(struct bulk *b)
 {
         uint8_t random[(REQUEST_ID_BYTES - 1) / 2];
 
         if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
                 abort(); /* never happens below 256 bytes */
         for (size_t i = 0; i < sizeof random; i++)
-                snprintf(batch->request_id + 2 * i, 3, "%02x", random[i]);
+                snprintf(b->request_id + 2 * i, 3, "%02x", random[i]);
 }
 
 static void on_poll(struct loop_timer *timer)
@@ -85,17 +64,25 @@ static void on_poll(struct loop_timer *timer)
 
         if (remote_is_interrupted() && b->broken.code == ERR_OK)
                 err_set(&b->broken, ERR_CANCELLED, "", "interrupted");
-        b->may_go_on = b->may_go_on || b->broken.code;
+        b->has_news = b->has_news || b->broken.code;
         loop_timer_set(remote_loop(b->gate), timer, mono_us() + POLL_US);
+}
+
+static void on_pause_over(struct loop_timer *timer)
+{
+        send_batch(CONTAINER_OF(timer, struct bulk, pause));
 }
 
 struct bulk *bulk_new(struct remote *gate, const char *keyspace, bulk_failed_fn *failed, void *arg)
 {
         struct bulk *b = xcalloc(1, sizeof *b);
 
-        *b = (struct bulk){
-                .gate = gate, .keyspace = keyspace, .failed = failed, .arg = arg, .broken = ERR_INIT
-        };
+        b->gate = gate;
+        b->keyspace = keyspace;
+        b->failed = failed;
+        b->arg = arg;
+        b->broken = (struct err)ERR_INIT;
+        b->pause.fn = on_pause_over;
         b->poll.fn = on_poll;
         loop_timer_set(remote_loop(gate), &b->poll, mono_us() + POLL_US);
         return b;
@@ -104,8 +91,8 @@ struct bulk *bulk_new(struct remote *gate, const char *keyspace, bulk_failed_fn 
 /* Polls until something has ended or gone wrong. */
 static void wait_for_news(struct bulk *b)
 {
-        b->may_go_on = false;
-        loop_run_until(remote_loop(b->gate), &b->may_go_on);
+        b->has_news = false;
+        loop_run_until(remote_loop(b->gate), &b->has_news);
 }
 
 struct bulk *bulk_free(struct bulk *b)
@@ -113,173 +100,148 @@ struct bulk *bulk_free(struct bulk *b)
         if (!b)
                 return NULL;
         b->closing = true;
-        for (struct batch *batch = b->under_way; batch; batch = batch->next) {
-                loop_timer_cancel(remote_loop(b->gate), &batch->pause);
-                if (batch->request)
-                        rpc_request_cancel(batch->request);
-        }
-        while (b->under_way) {
-                struct batch *batch = b->under_way;
-
-                if (batch->request) {
-                        wait_for_news(b);
-                        continue;
-                }
-                b->under_way = batch->next;
-                batch_free(batch);
-        }
+        loop_timer_cancel(remote_loop(b->gate), &b->pause);
+        if (b->request)
+                rpc_request_cancel(b->request);
+        while (b->request)
+                wait_for_news(b);
         loop_timer_cancel(remote_loop(b->gate), &b->poll);
-        batch_free(b->filling);
+        buf_done(&b->filling.statements);
+        buf_done(&b->sent.statements);
         free(b);
         return NULL;
 }
 
 /* ---- answers */
 
-static void end_batch(struct batch *batch)
+static void send_later(struct bulk *b)
 {
-        struct bulk *b = batch->bulk;
-        struct batch **at = &b->under_way;
+        int64_t pause_us = FIRST_PAUSE_US << b->n_attempts;
 
-        while (*at != batch)
-                at = &(*at)->next;
-        *at = batch->next;
-        b->n_under_way--;
-        batch_free(batch);
-}
-
-static void begin_batch(struct batch *batch)
-{
-        struct bulk *b = batch->bulk;
-
-        make_request_id(batch);
-        batch->next = b->under_way;
-        b->under_way = batch;
-        b->n_under_way++;
-}
-
-static void on_pause_over(struct loop_timer *timer)
-{
-        send_batch(CONTAINER_OF(timer, struct batch, pause));
-}
-
-static void send_later(struct batch *batch)
-{
-        int64_t pause_us = FIRST_PAUSE_US << batch->n_attempts;
-
-        batch->n_attempts++;
-        batch->pause.fn = on_pause_over;
-        loop_timer_set(remote_loop(batch->bulk->gate), &batch->pause,
+        b->n_attempts++;
+        loop_timer_set(remote_loop(b->gate), &b->pause,
                        mono_us() + (pause_us < MAX_PAUSE_US ? pause_us : MAX_PAUSE_US));
 }
 
-static void copy_statement(struct batch *to, const struct batch *from, size_t i)
+/* Keeps statement i of those sent, behind those kept before. */
+static void keep_statement(struct batch *sent, size_t i, size_t start, size_t end)
 {
-        size_t start = i ? from->ends[i - 1] : 0;
+        size_t to = sent->n ? sent->ends[sent->n - 1] : 0;
 
-        buf_add(&to->statements, from->statements.data + start, from->ends[i] - start);
-        to->tags[to->n] = from->tags[i];
-        to->ends[to->n++] = to->statements.n_bytes;
+        memmove(sent->statements.data + to, sent->statements.data + start, end - start);
+        sent->tags[sent->n] = sent->tags[i];
+        sent->ends[sent->n++] = to + (end - start);
 }
 
-static void take_result(struct batch *batch, size_t i, const Shoal__V1__StatementResult *r,
-                        struct batch **again)
+/* False: it was not executed, and may be sent again. */
+static bool take_result(struct bulk *b, long tag, const Shoal__V1__StatementResult *r)
 {
-        struct bulk *b = batch->bulk;
         struct err e = ERR_INIT;
 
         if (r->code == ERR_OK) {
                 b->n_done++;
                 b->n_rows += r->result ? (uint64_t)r->result->rows_affected : 0;
-        } else if (r->code == ERR_UNAVAILABLE && batch->n_attempts < BULK_MAX_ATTEMPTS) {
-                if (!*again) {
-                        *again = batch_new(b);
-                        (*again)->n_attempts = batch->n_attempts;
-                }
-                copy_statement(*again, batch, i);
-        } else {
-                err_set(&e, (enum err_code)r->code, "", "%s", r->message);
-                b->n_failed++;
-                b->failed(b->arg, batch->tags[i], &e);
+                return true;
         }
+        if (r->code == ERR_UNAVAILABLE && b->n_attempts < BULK_MAX_ATTEMPTS)
+                return false;
+        err_set(&e, (enum err_code)r->code, "", "%s", r->message);
+        b->n_failed++;
+        b->failed(b->arg, tag, &e);
+        return true;
 }
 
-static void take_reply(struct batch *batch, const uint8_t *body, size_t n_bytes)
+static void take_results(struct bulk *b, const Shoal__V1__ExecuteBatchResponse *reply)
 {
-        Shoal__V1__ExecuteBatchResponse *reply =
-            shoal__v1__execute_batch_response__unpack(NULL, n_bytes, body);
-        struct batch *again = NULL;
+        struct batch *sent = &b->sent;
+        size_t n = sent->n, start = 0;
 
-        if (!reply || reply->n_results != batch->n) {
-                err_set(&batch->bulk->broken, ERR_INTERNAL, "BAD_REPLY",
-                        "the gate's reply cannot be understood");
-        } else {
-                for (size_t i = 0; i < batch->n; i++)
-                        take_result(batch, i, reply->results[i], &again);
+        sent->n = 0;
+        for (size_t i = 0; i < n; i++) {
+                size_t end = sent->ends[i];
+
+                if (!take_result(b, sent->tags[i], reply->results[i]))
+                        keep_statement(sent, i, start, end);
+                start = end;
         }
-        if (again) {
-                begin_batch(again);
-                send_later(again);
+        sent->statements.n_bytes = sent->n ? sent->ends[sent->n - 1] : 0;
+        if (sent->n) {
+                make_request_id(b);
+                send_later(b);
         }
-        if (reply)
-                shoal__v1__execute_batch_response__free_unpacked(reply, NULL);
 }
 
 static void on_done(void *arg, const struct err *e, const uint8_t *body, size_t n_bytes)
 {
-        struct batch *batch = arg;
-        struct bulk *b = batch->bulk;
+        struct bulk *b = arg;
+        Shoal__V1__ExecuteBatchResponse *reply;
 
-        batch->request = NULL;
-        b->may_go_on = true;
-        if (b->closing)
-                return; /* bulk_free() goes through the list */
-        if (e->code == ERR_UNAVAILABLE && batch->n_attempts < BULK_MAX_ATTEMPTS &&
-            b->broken.code == ERR_OK) {
-                send_later(batch);
+        b->request = NULL;
+        b->has_news = true;
+        if (b->closing || b->broken.code)
+                return;
+        if (e->code == ERR_UNAVAILABLE && b->n_attempts < BULK_MAX_ATTEMPTS) {
+                send_later(b);
                 return;
         }
-        if (e->code == ERR_OK)
-                take_reply(batch, body, n_bytes);
-        else if (b->broken.code == ERR_OK)
+        if (e->code) {
                 b->broken = *e;
-        end_batch(batch);
+                return;
+        }
+        reply = shoal__v1__execute_batch_response__unpack(NULL, n_bytes, body);
+        if (reply && reply->n_results == b->sent.n)
+                take_results(b, reply);
+        else
+                err_set(&b->broken, ERR_INTERNAL, "BAD_REPLY",
+                        "the gate's reply cannot be understood");
+        if (reply)
+                shoal__v1__execute_batch_response__free_unpacked(reply, NULL);
 }
 
 /* ---- sending */
 
-static void send_batch(struct batch *batch)
+static void send_batch(struct bulk *b)
 {
-        struct bulk *b = batch->bulk;
         struct buf request = BUF_INIT(0);
 
         wire_add_str_nz(&request, BATCH_FIELD_KEYSPACE, b->keyspace);
-        wire_add_str(&request, BATCH_FIELD_REQUEST_ID, batch->request_id);
-        buf_add(&request, batch->statements.data, batch->statements.n_bytes);
-        batch->request =
-            rpc_unary(remote_channel(b->gate), "/shoal.v1.Gate/ExecuteBatch",
-                      rpc_from_buf(&request), remote_deadline_us(b->gate), on_done, batch);
+        wire_add_str(&request, BATCH_FIELD_REQUEST_ID, b->request_id);
+        buf_add(&request, b->sent.statements.data, b->sent.statements.n_bytes);
+        b->request = rpc_unary(remote_channel(b->gate), "/shoal.v1.Gate/ExecuteBatch",
+                               rpc_from_buf(&request), remote_deadline_us(b->gate), on_done, b);
 }
 
+static enum err_code wait_for_sent(struct bulk *b, struct err *reterr)
+{
+        while (b->sent.n && b->broken.code == ERR_OK)
+                wait_for_news(b);
+        if (b->broken.code)
+                *reterr = b->broken;
+        return b->broken.code;
+}
+
+/* What was filled goes out once nothing is under way; its place is then empty. */
 static enum err_code flush(struct bulk *b, struct err *reterr)
 {
-        struct batch *batch = TAKE(b->filling);
+        enum err_code rc = wait_for_sent(b, reterr);
+        struct buf empty;
 
-        while (b->n_under_way >= BULK_MAX_IN_FLIGHT && b->broken.code == ERR_OK)
-                wait_for_news(b);
-        if (b->broken.code) {
-                batch_free(batch);
-                *reterr = b->broken;
-                return b->broken.code;
-        }
-        begin_batch(batch);
-        send_batch(batch);
+        if (rc || b->filling.n == 0)
+                return rc;
+        empty = b->sent.statements;
+        b->sent = b->filling;
+        b->filling.statements = empty;
+        b->filling.n = 0;
+        b->n_attempts = 0;
+        make_request_id(b);
+        send_batch(b);
         return ERR_OK;
 }
 
-static void add_statement(struct batch *batch, long tag, const char *sql, size_t n_sql_bytes,
-                          const struct value *params, size_t n_params)
+enum err_code bulk_add(struct bulk *b, long tag, const char *sql, size_t n_sql_bytes,
+                       const struct value *params, size_t n_params, struct err *reterr)
 {
+        struct batch *batch = &b->filling;
         size_t at = wire_begin(&batch->statements, BATCH_FIELD_STATEMENTS);
 
         wire_add_bytes(&batch->statements, STATEMENT_FIELD_SQL, sql, n_sql_bytes);
@@ -288,34 +250,16 @@ static void add_statement(struct batch *batch, long tag, const char *sql, size_t
         wire_end(&batch->statements, at);
         batch->tags[batch->n] = tag;
         batch->ends[batch->n++] = batch->statements.n_bytes;
-}
-
-enum err_code bulk_add(struct bulk *b, long tag, const char *sql, size_t n_sql_bytes,
-                       const struct value *params, size_t n_params, struct err *reterr)
-{
-        if (!b->filling)
-                b->filling = batch_new(b);
-        add_statement(b->filling, tag, sql, n_sql_bytes, params, n_params);
-        if (b->filling->n < BULK_BATCH_STATEMENTS &&
-            b->filling->statements.n_bytes < BULK_BATCH_BYTES)
+        if (batch->n < BULK_BATCH_STATEMENTS && batch->statements.n_bytes < BULK_BATCH_BYTES)
                 return ERR_OK;
         return flush(b, reterr);
 }
 
 enum err_code bulk_finish(struct bulk *b, struct err *reterr)
 {
-        enum err_code rc;
+        enum err_code rc = flush(b, reterr);
 
-        if (b->filling) {
-                rc = flush(b, reterr);
-                if (rc)
-                        return rc;
-        }
-        while (b->under_way && b->broken.code == ERR_OK)
-                wait_for_news(b);
-        if (b->broken.code)
-                *reterr = b->broken;
-        return b->broken.code;
+        return rc ? rc : wait_for_sent(b, reterr);
 }
 
 uint64_t bulk_n_done(const struct bulk *b)

@@ -1,6 +1,6 @@
-/* bulk.h - many statements that do not depend on each other, sent in batches, many batches at a
- * time: each waits for its shard's disk, all of them together hardly longer than one. They are not
- * atomic, and not done in order. Owner: the main thread. */
+/* bulk.h - many statements that do not depend on each other's results, sent in batches: while one
+ * is under way the next is filled. They are done in order and not atomic; one that fails does not
+ * stop the others. Owner: the main thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,10 +12,9 @@
 #include "common/value.h"
 
 enum {
-        BULK_BATCH_STATEMENTS = 64,
-        BULK_BATCH_BYTES = 256 << 10,
-        BULK_MAX_IN_FLIGHT = 16, /* batches */
-        BULK_MAX_ATTEMPTS = 8,   /* of what was UNAVAILABLE, with a pause that doubles from 50 ms */
+        BULK_BATCH_STATEMENTS = 1024,
+        BULK_BATCH_BYTES = 1 << 20,
+        BULK_MAX_ATTEMPTS = 8, /* of what was UNAVAILABLE, with a pause that doubles from 50 ms */
 };
 
 struct bulk;
@@ -29,14 +28,15 @@ struct bulk *bulk_new(struct remote *gate, const char *keyspace, bulk_failed_fn 
 struct bulk *bulk_free(struct bulk *b);
 DEFINE_CLEANUP(struct bulk *, bulk_free);
 
-/* Adds a statement; waits while too much is under way. The bytes are copied. An error means that
- * going on is of no use: the gate cannot be reached, does not serve batches, or Ctrl-C was pressed.
- */
+/* Adds a statement, whose bytes are copied. Statements with the same text and other parameters are
+ * the fast ones: a gate runs those of a batch together. Waits while a batch is under way and the
+ * next is full. An error means that going on is of no use: the gate cannot be reached, does not
+ * serve batches, or Ctrl-C was pressed. */
 enum err_code bulk_add(struct bulk *b, long tag, const char *sql, size_t n_sql_bytes,
                        const struct value *params, size_t n_params, struct err *reterr) must_check_;
 /* Sends what is left and waits for all of it. */
 enum err_code bulk_finish(struct bulk *b, struct err *reterr) must_check_;
-/* Statements done, and rows they have changed. */
+/* Statements done, rows they have changed, and statements that failed. */
 uint64_t bulk_n_done(const struct bulk *b);
 uint64_t bulk_n_rows(const struct bulk *b);
 uint64_t bulk_n_failed(const struct bulk *b);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/bulk.h"
-#include "cli/report.h"
+#include "sql/normalize.h"
 #include "sql/parse.h"
 
 enum { ARENA_BYTES = 1 << 30, MAX_REPORTED = 5 };
@@ -96,18 +96,32 @@ static void tell_once(struct shell *sh, const struct origin *from)
               stderr);
 }
 
+/* With its literals as parameters the INSERTs of all rows have one text, which bulk.h asks for. */
+static enum err_code send_row(struct bulk *bulk, const struct buf *row, struct sql_normalized *norm,
+                              long tag, struct err *e)
+{
+        const char *sql = (const char *)row->data;
+
+        if (sql_normalize(sql, row->n_bytes, norm))
+                return bulk_add(bulk, tag, (const char *)norm->text.data, norm->text.n_bytes,
+                                norm->values, norm->n_values, e);
+        return bulk_add(bulk, tag, sql, row->n_bytes, NULL, 0, e);
+}
+
 static enum err_code send_rows(struct bulk *bulk, const char *sql, const struct split_insert *split,
                                struct err *e)
 {
-        struct buf one = BUF_INIT(0);
+        struct sql_normalized norm = SQL_NORMALIZED_INIT;
+        struct buf row = BUF_INIT(0);
         enum err_code rc = ERR_OK;
 
         for (size_t i = 0; i < split->n_rows && rc == ERR_OK; i++) {
-                one.n_bytes = 0;
-                split_insert_row(&one, sql, split, i);
-                rc = bulk_add(bulk, (long)i, (const char *)one.data, one.n_bytes, NULL, 0, e);
+                row.n_bytes = 0;
+                split_insert_row(&row, sql, split, i);
+                rc = send_row(bulk, &row, &norm, (long)i, e);
         }
-        buf_done(&one);
+        buf_done(&row);
+        sql_normalized_done(&norm);
         return rc ? rc : bulk_finish(bulk, e);
 }
 

@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 import unittest
 
-from lib import Cluster, Oracle, assert_same, same_rows
-from lib.cluster import ROOT
+from lib import Cluster, Oracle, SqlError, assert_same, same_rows, wait_for
+from lib.cluster import ROOT, build_dir
 from lib.shared import find_shared
 
 # As Chinook's dump: names in brackets, foreign keys, several rows an INSERT, comments, DROP IF EXISTS.
@@ -163,6 +163,37 @@ class Data(OnACluster):
             self.assertEqual(self.shoal("--keyspace", k, "SELECT count(*), count(DISTINCT id), max(name), "
                                                          "count(DISTINCT rowid) FROM t"),
                              '4000|2000|row "999"|4000\n')
+
+    def test_import_outlives_restarts(self):
+        """A tablet and then the gate are killed under an import: it waits, and every row is there exactly once."""
+        n = 20000
+        with Cluster(tablets=2, shards=4) as cluster, tempfile.TemporaryDirectory(prefix="shoal-test-") as directory:
+            path = pathlib.Path(directory) / "t.csv"
+            path.write_text("".join(f"{i},row {i}\n" for i in range(n)))
+            cluster.shoal("CREATE TABLE t (id INTEGER, name TEXT)")
+            client = cluster.client()
+            env = {**os.environ, "SHOAL_GATE": cluster.gate}
+            with subprocess.Popen([str(build_dir() / "cli" / "shoal")], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True, env=env) as importing:
+                importing.stdin.write(f".import {path} t\n")
+                importing.stdin.close()
+                for at, process_id in ((1000, "tablet-1"), (5000, "gate-0")):
+                    wait_for(f"{at} rows", lambda at=at: self.count(client) >= at)
+                    cluster.kill(process_id)
+                    cluster.restart(process_id)
+                errors = importing.stderr.read()
+                self.assertEqual(importing.wait(60), 0, errors)
+            self.assertEqual(client.rows("SELECT count(*), count(DISTINCT id), sum(id), count(DISTINCT rowid) FROM t"),
+                             [(n, n, n * (n - 1) // 2, n)])
+
+    @staticmethod
+    def count(client):
+        try:
+            return client.rows("SELECT count(*) FROM t")[0][0]
+        except SqlError as e:
+            if e.code != "UNAVAILABLE":
+                raise
+            return 0
 
     def test_results(self):
         k = self.new_keyspace("results")
