@@ -159,7 +159,6 @@ static int exec_pragmas(struct conn *c)
         snprintf(sql, sizeof sql,
                  "PRAGMA synchronous = FULL;"
                  "PRAGMA secure_delete = 0;"
-                 "PRAGMA wal_autocheckpoint = 0;"
                  "PRAGMA journal_size_limit = %" PRIu64 ";"
                  "PRAGMA cache_size = -%" PRIu64 ";"
                  "PRAGMA foreign_keys = %d;"
@@ -175,7 +174,7 @@ static int set_up(struct conn *c)
         sqlite3_extended_result_codes(c->db, 1);
         sqlite3_busy_handler(c->db, on_busy, c);
         sqlite3_progress_handler(c->db, CONN_TICK_STEPS, on_progress, c);
-        sqlite3_wal_hook(c->db, on_wal, c);
+        sqlite3_wal_hook(c->db, on_wal, c); /* in place of SQLite's own checkpoints */
         rc = partial_agg_register(c->db);
         if (rc != SQLITE_OK)
                 return rc;

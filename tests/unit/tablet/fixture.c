@@ -29,7 +29,7 @@ void env_open(struct env *env)
 {
         struct err e = ERR_INIT;
 
-        env->writers = pool_new("writer", 2);
+        env->writers = pool_new("writer", ENV_WRITER_THREADS);
         env->o.data_dir = env->dir;
         env->o.writers = env->writers;
         env->o.hlc = &env->hlc;
@@ -75,6 +75,38 @@ void env_crash(struct env *env)
         env_close(env);
         run_shell("rm -rf \"$a\"", env->dir, "");
         snprintf(env->dir, sizeof env->dir, "%s", copy);
+}
+
+static void run_blocker(struct pool_job *job)
+{
+        struct blocker *b = CONTAINER_OF(job, struct blocker, job);
+
+        sem_post(&b->started);
+        sem_wait(&b->go);
+        sem_post(&b->ended);
+}
+
+void env_hold(struct env *env)
+{
+        for (int i = 0; i < ENV_WRITER_THREADS; i++) {
+                struct blocker *b = &env->blockers[i];
+
+                b->job.run = run_blocker;
+                sem_init(&b->started, 0, 0);
+                sem_init(&b->go, 0, 0);
+                sem_init(&b->ended, 0, 0);
+                pool_submit(env->writers, &b->job);
+        }
+        for (int i = 0; i < ENV_WRITER_THREADS; i++)
+                sem_wait(&env->blockers[i].started);
+}
+
+void env_release(struct env *env)
+{
+        for (int i = 0; i < ENV_WRITER_THREADS; i++)
+                sem_post(&env->blockers[i].go);
+        for (int i = 0; i < ENV_WRITER_THREADS; i++)
+                sem_wait(&env->blockers[i].ended);
 }
 
 /* ---- results as text */

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "common/hlc.h"
 #include "common/pool.h"
 #include "tablet/engine.h"
+
+enum { ENV_WRITER_THREADS = 2 };
 
 struct env {
         char dir[64];
@@ -16,6 +19,10 @@ struct env {
         struct engine *engine;
         struct engine_shard *shard; /* "-" of keyspace 1 */
         uint64_t schema_version;    /* requests are planned with; 0: any */
+        struct blocker {
+                struct pool_job job;
+                sem_t started, go, ended;
+        } blockers[ENV_WRITER_THREADS];
 };
 
 /* A folder in /tmp (or in where) and the options' defaults. */
@@ -57,6 +64,11 @@ void request_init(struct request *r, struct env *env, enum engine_write_kind kin
 void request_submit(struct request *r);
 const struct outcome *request_wait(struct request *r); /* valid until request_done() */
 void request_done(struct request *r);
+
+/* Keeps the writers from running until env_release(), so that what is submitted meanwhile makes one
+ * batch. */
+void env_hold(struct env *env);
+void env_release(struct env *env);
 
 /* These wait. The texts are in static storage, until the next call of the same function. */
 const char *env_write(struct env *env, const char *sql);
