@@ -111,7 +111,8 @@ enum err_code conn_fail(struct conn *c, int rc, struct err *reterr)
         case CONN_STOP_NONE:
                 break;
         }
-        if ((rc & 0xff) == SQLITE_AUTH && c->denied[0])
+        /* A function that is denied is reported as an ordinary error. */
+        if (((rc & 0xff) == SQLITE_AUTH || (rc & 0xff) == SQLITE_ERROR) && c->denied[0])
                 return err_set(reterr, ERR_DENIED, "NOT_ALLOWED", "not allowed: %s", c->denied);
         shard_note_error(c->shard, rc);
         c->is_broken = c->is_broken || is_sticky(rc & 0xff);

@@ -35,6 +35,23 @@ static enum err_code run_one(struct conn *c, sqlite3_stmt *stmt, struct err *ret
         return code;
 }
 
+/* "CREATE TRIGGER temp.x" gets past the authorizer, and what is TEMP would stay on the connection.
+ */
+static enum err_code check_temp(struct conn *c, struct err *reterr)
+{
+        sqlite3_stmt *stmt;
+        int rc;
+
+        rc = sqlite3_prepare_v2(c->db, "SELECT 1 FROM sqlite_temp_schema LIMIT 1", -1, &stmt, NULL);
+        if (rc != SQLITE_OK)
+                return conn_fail(c, rc, reterr);
+        rc = sqlite3_step(stmt);
+        sqlite3_finalize(stmt);
+        if (rc == SQLITE_ROW)
+                return err_set(reterr, ERR_DENIED, "NOT_ALLOWED", "not allowed: a TEMP object");
+        return rc == SQLITE_DONE ? ERR_OK : conn_fail(c, rc, reterr);
+}
+
 static enum err_code run_script(struct conn *c, const struct engine_write *w, const char *sql,
                                 struct err *reterr)
 {
@@ -54,7 +71,7 @@ static enum err_code run_script(struct conn *c, const struct engine_write *w, co
                         code = run_one(c, stmt, reterr);
         }
         conn_leave(c);
-        return code;
+        return code ? code : check_temp(c, reterr);
 }
 
 static int undone_key(const char *change_id, char *ret_key, size_t n_bytes)

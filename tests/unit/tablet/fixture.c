@@ -193,8 +193,16 @@ void describe_result(const void *p, size_t n_bytes, char *text, size_t n_text, c
         ck_assert(!r.failed);
 }
 
+static char last_message[ERR_MSG_BYTES];
+
+const char *env_message(void)
+{
+        return last_message;
+}
+
 static void describe(struct outcome *o, const struct buf *b)
 {
+        snprintf(last_message, sizeof last_message, "%s", o->err.msg);
         if (o->err.code) {
                 snprintf(o->text, sizeof o->text, "%s %s", err_code_name(o->err.code),
                          o->err.reason);

@@ -81,8 +81,8 @@ START_TEST(statements_in_order)
                 const char *got = statements[i].kind == 'r' ? env_read(&env, statements[i].sql)
                                                             : env_write(&env, statements[i].sql);
 
-                ck_assert_msg(strcmp(got, statements[i].want) == 0, "%s: %s, not %s",
-                              statements[i].sql, got, statements[i].want);
+                ck_assert_msg(strcmp(got, statements[i].want) == 0, "%s: %s (%s), not %s",
+                              statements[i].sql, got, env_message(), statements[i].want);
         }
 }
 END_TEST
