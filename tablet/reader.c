@@ -94,7 +94,8 @@ static enum err_code start(struct engine_read *r, unsigned n_ticks, bool exact, 
         enum err_code code;
 
         r->schema_seq = atomic_load(&r->shard->schema_seq);
-        exact = exact || (r->stmt->schema_version && (r->schema_seq & 1));
+        if (r->stmt->schema_version && ((r->schema_seq & 1) || !atomic_load(&r->shard->open)))
+                exact = true;
         r->started_us = mono_us();
         code = open_snapshot(r, exact, reterr);
         if (code)

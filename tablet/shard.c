@@ -190,6 +190,7 @@ static int read_meta(struct engine_shard *s, struct conn *c, uint64_t *ret_forma
         if (rc != SQLITE_OK)
                 return rc;
         atomic_store(&s->schema_version, schema_version);
+        atomic_fetch_add(&s->schema_seq, 2);
         pthread_mutex_lock(&s->mu);
         s->last_ts = last_ts;
         /* Anything up to here may have been promised by an earlier process. */

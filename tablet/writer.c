@@ -346,6 +346,12 @@ static void commit(struct batch *b)
                 rc = conn_exec(b->c, b->ts || b->floor ? CONN_COMMIT : CONN_ROLLBACK);
         outcome = judge(b, rc);
         clock_end_commit(s, b->ts, b->floor, outcome);
+        if (outcome == COMMIT_IN_DOUBT) {
+                /* What we know of the file may be wrong: it is read again before anybody uses it.
+                 */
+                b->c->is_broken = true;
+                atomic_store(&s->open, false);
+        }
         if (b->changes_schema && b->is_committing) {
                 if (rc == SQLITE_OK)
                         atomic_store(&s->schema_version, b->schema_version);
