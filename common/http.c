@@ -216,13 +216,13 @@ static enum err_code open_listener(const char *address, int *ret_fd, struct err 
                                "HTTP address \"%s\" is not HOST:PORT", address);
         rc = getaddrinfo(host, port, &hints, &list);
         if (rc)
-                return err_set(reterr, ERR_UNAVAILABLE, "CANNOT_LISTEN", "HTTP address %s: %s",
+                return err_set(reterr, ERR_UNAVAILABLE, "ADDRESS_UNAVAILABLE", "HTTP address %s: %s",
                                address, gai_strerror(rc));
         for (const struct addrinfo *ai = list; ai && fd < 0; ai = ai->ai_next)
                 fd = listen_at(ai);
         freeaddrinfo(list);
         if (fd < 0)
-                return err_set(reterr, ERR_UNAVAILABLE, "CANNOT_LISTEN",
+                return err_set(reterr, ERR_UNAVAILABLE, "ADDRESS_UNAVAILABLE",
                                "cannot listen for HTTP at %s: %s", address, strerror(errno));
         *ret_fd = fd;
         return ERR_OK;
@@ -267,7 +267,7 @@ enum err_code http_start(const char *address, http_ready_fn *ready, void *arg,
         if (!h->daemon) {
                 close(fd);
                 free(h);
-                return err_set(reterr, ERR_UNAVAILABLE, "CANNOT_LISTEN",
+                return err_set(reterr, ERR_UNAVAILABLE, "ADDRESS_UNAVAILABLE",
                                "cannot start the HTTP server at %s", address);
         }
         *ret_http = h;

@@ -8,7 +8,7 @@ static enum err_code check_count(int count, struct err *reterr)
 {
         if (count == 1)
                 return ERR_OK;
-        return err_set(reterr, ERR_INVALID, count ? "MULTIPLE_STATEMENTS" : "EMPTY_STATEMENT",
+        return err_set(reterr, ERR_INVALID, count ? "SEVERAL_STATEMENTS" : "EMPTY_STATEMENT",
                        count ? "more than one statement" : "no statement");
 }
 

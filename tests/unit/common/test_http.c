@@ -212,7 +212,7 @@ START_TEST(port_is_taken)
 
         ck_assert_int_eq(http_start(http_address(h), NULL, NULL, &second, &e), ERR_UNAVAILABLE);
         ck_assert_ptr_null(second);
-        ck_assert_str_eq(e.reason, "CANNOT_LISTEN");
+        ck_assert_str_eq(e.reason, "ADDRESS_UNAVAILABLE");
         ck_assert_msg(strstr(e.msg, "Address already in use"), "%s", e.msg);
         http_stop(h);
 }
