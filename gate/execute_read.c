@@ -88,10 +88,11 @@ void execute_run_local(struct execution *x)
                 .max_rows = x->discard_rows ? 0 : x->max_rows,
         };
         struct buf rows = BUF_INIT(0);
-        enum err_code rc;
+        enum err_code rc = ERR_OK;
         struct err e;
 
-        if (!finish_try_local(x->gate->finishes, &l, &rows, &rc, &e)) {
+        /* Nothing but blanks and comments is a statement that does nothing. */
+        if (*x->run->finish_sql && !finish_try_local(x->gate->finishes, &l, &rows, &rc, &e)) {
                 buf_done(&rows);
                 start_finish(x);
                 return;

@@ -56,8 +56,9 @@ static inline void cluster_add_keyspace(struct fake *f, uint64_t id, const char 
         t->keyspaces[t->n_keyspaces++] = k;
 }
 
+/* column: it is sharded by; NULL: it is not. */
 static inline void cluster_add_table(struct fake *f, size_t keyspace, const char *name,
-                                     const char *sql)
+                                     const char *sql, const char *column)
 {
         Shoal__V1__Keyspace *k = f->topology->keyspaces[keyspace];
         Shoal__V1__Table *m = xcalloc(1, sizeof(*m));
@@ -65,6 +66,19 @@ static inline void cluster_add_table(struct fake *f, size_t keyspace, const char
         shoal__v1__table__init(m);
         m->name = xstrdup(name);
         m->sql = xstrdup(sql);
+        if (column) {
+                Shoal__V1__ColumnVindex *v = xcalloc(1, sizeof(*v));
+
+                shoal__v1__column_vindex__init(v);
+                v->vindex = xstrdup("hash");
+                v->columns = xcalloc(1, sizeof(*v->columns));
+                v->columns[v->n_columns++] = xstrdup(column);
+                m->sharding = xcalloc(1, sizeof(*m->sharding));
+                shoal__v1__table_sharding__init(m->sharding);
+                m->sharding->type = xstrdup("sharded");
+                m->sharding->vindexes = xcalloc(1, sizeof(*m->sharding->vindexes));
+                m->sharding->vindexes[m->sharding->n_vindexes++] = v;
+        }
         k->tables = xrealloc(k->tables, (k->n_tables + 1) * sizeof(*k->tables));
         k->tables[k->n_tables++] = m;
 }

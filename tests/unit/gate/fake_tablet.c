@@ -215,6 +215,15 @@ static void serve_heartbeat(struct rpc_call *call, void *arg)
         rpc_call_reply_message(call, &m.base);
 }
 
+/* No schema change is pending. */
+static void serve_schema_change(struct rpc_call *call, void *arg)
+{
+        Shoal__V1__SchemaChange m = SHOAL__V1__SCHEMA_CHANGE__INIT;
+
+        (void)arg;
+        rpc_call_reply_message(call, &m.base);
+}
+
 /* ---- life */
 
 void fake_start(struct fake *f, struct loop *l, const char *address)
@@ -228,6 +237,9 @@ void fake_start(struct fake *f, struct loop *l, const char *address)
                 { .path = "/shoal.v1.Topo/WatchTopology",
                   .on_start = serve_watch,
                   .on_drain = drain_watch,
+                  .arg = f },
+                { .path = "/shoal.v1.TopoInternal/GetSchemaChange",
+                  .on_start = serve_schema_change,
                   .arg = f },
                 { .path = "/shoal.v1.TopoInternal/GateHeartbeat",
                   .on_start = serve_heartbeat,

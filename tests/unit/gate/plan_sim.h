@@ -1,5 +1,5 @@
-/* plan_sim.h - a keyspace in one process, for tests: each shard an in-memory SQLite, plans run by hand, and one plain
- * SQLite that gets the same statements and is asked what is right. */
+/* plan_sim.h - a keyspace in one process, for tests: each shard an in-memory SQLite, plans run by
+ * hand, and one plain SQLite that gets the same statements and is asked what is right. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,15 +28,18 @@ void sim_result_done(struct sim_result *r);
 void sim_result_sort(struct sim_result *r);
 
 /* Runs it through plan_cache_get(). args may be NULL. */
-void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args, struct sim_result *ret);
+void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args,
+             struct sim_result *ret);
 /* Runs it on plain SQLite. */
-void sim_run_oracle(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args, struct sim_result *ret);
+void sim_run_oracle(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args,
+                    struct sim_result *ret);
 
-/* Runs it on both and fails the test unless they agree: same rows (in order if `ordered`), or an error of the same extended code.
- * Returns the plan's kind. Refused as UNIMPLEMENTED: fails unless may_refuse, then *ret_refused is set and the oracle does not run it. */
+/* Runs it on both and fails the test unless they agree: same rows (in order if `ordered`), or an
+ * error of the same extended code. Returns the plan's kind. Refused as UNIMPLEMENTED: fails unless
+ * may_refuse, then *ret_refused is set and the oracle does not run it. */
 enum plan_kind sim_check(struct sim *s, const char *sql, bool ordered);
-enum plan_kind sim_check_args(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args, bool ordered,
-                              bool may_refuse, bool *ret_refused);
+enum plan_kind sim_check_args(struct sim *s, const char *sql, const struct plan_arg *args,
+                              size_t n_args, bool ordered, bool may_refuse, bool *ret_refused);
 
 /* Rows of the table on each shard's own file. */
 size_t sim_count(struct sim *s, unsigned shard, const char *table);

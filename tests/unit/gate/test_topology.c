@@ -120,7 +120,7 @@ START_TEST(unusable_keyspace)
 
         cluster_make(&fake, 1);
         cluster_add_keyspace(&fake, 1, "bad", 2, 1);
-        cluster_add_table(&fake, 0, "t", "CREATE TABLE nonsense");
+        cluster_add_table(&fake, 0, "t", "CREATE TABLE nonsense", NULL);
         cluster_add_keyspace(&fake, 2, "main", 2, 1);
         publish();
         ck_assert_int_eq(topology_find(topology, "bad", 3, &c, &e), ERR_INTERNAL);
