@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gate/plan_int.h"
+#include "sql/parse.h"
 
 struct insert {
         struct planner *p;
@@ -109,6 +110,47 @@ static enum err_code key_slot(struct insert *in, struct sql_row *row, int column
 
 /* ---- rowids */
 
+static bool sharded_by_rowid(const struct catalog_table *t)
+{
+        return t->n_shard_columns == 1 &&
+               (t->shard_columns[0] < 0 || t->shard_columns[0] == t->rowid_column);
+}
+
+/* Would a rowid that was made up, and is taken, go unnoticed? Rows with explicit ones come in
+ * through other gates; what is in the way is then ignored, overwritten or updated, or rows before
+ * it stay. */
+static bool hides_taken_rowids(const struct insert *in)
+{
+        return sharded_by_rowid(in->table) && (in->stmt->is_replace || in->stmt->upserts.n ||
+                                               in->stmt->conflict == SQL_CONFLICT_REPLACE ||
+                                               in->stmt->conflict == SQL_CONFLICT_IGNORE ||
+                                               in->stmt->conflict == SQL_CONFLICT_FAIL);
+}
+
+/* The slot's value as it is sent, which makes the shard refuse a made-up rowid that is taken: text
+ * is no rowid, whatever ON CONFLICT says (gate/sequence.c knows the error). given: the element that
+ * is NULL if the rowid was made up; -1: it always is. */
+static struct sql_expr *make_guarded(struct insert *in, int slot, int given)
+{
+        struct arena *a = in->p->scratch;
+        struct buf b = BUF_INIT(0);
+        cleanup_(freep) char *sql = NULL;
+        struct sql_stmt *stmt;
+
+        buf_add_str(&b, "SELECT CASE WHEN ");
+        if (given >= 0)
+                buf_printf(&b, "?%d IS NULL AND ", given + 1);
+        buf_add_str(&b, "EXISTS (SELECT 1 FROM ");
+        sql_quote_name(&b, in->table->name, strlen(in->table->name));
+        buf_add_str(&b, " WHERE ");
+        sql_quote_name(&b, in->table->rowid_name, strlen(in->table->rowid_name));
+        buf_printf(&b, " = ?%d) THEN 'taken' ELSE ?%d END", slot + 1, slot + 1);
+        sql = buf_take_str(&b);
+        if (!sql || sql_parse(a, sql, strlen(sql), &stmt, NULL, NULL))
+                return NULL;
+        return stmt->select->arms.items[0]->results.items[0]->expr;
+}
+
 /* The row's rowid as a slot of its own: what the statement gives, or NULL, which becomes a new one.
  */
 static enum err_code rowid_slot(struct insert *in, struct sql_row *row, int at, int *ret_slot)
@@ -130,7 +172,8 @@ static enum err_code rowid_slot(struct insert *in, struct sql_row *row, int at, 
         rc = planner_add_slot(in->p, &slot, ret_slot);
         if (rc)
                 return rc;
-        e = make_variable(in, *ret_slot);
+        e = hides_taken_rowids(in) ? make_guarded(in, *ret_slot, at >= 0 ? slot.from : -1)
+                                   : make_variable(in, *ret_slot);
         if (!e)
                 return planner_no_memory(in->p);
         if (at >= 0)
@@ -154,12 +197,6 @@ static enum err_code name_rowid(struct insert *in)
         }
         return sql_names_add(in->p->scratch, &in->stmt->columns, &name) ? ERR_OK
                                                                         : planner_no_memory(in->p);
-}
-
-static bool sharded_by_rowid(const struct catalog_table *t)
-{
-        return t->n_shard_columns == 1 &&
-               (t->shard_columns[0] < 0 || t->shard_columns[0] == t->rowid_column);
 }
 
 static enum err_code give_rowids(struct insert *in)

@@ -575,7 +575,11 @@ bool sequence_is_collision(const struct sequence_use *u, const struct err *e)
         int code = u->plan->table->rowid_column >= 0 ? SQLITE_CONSTRAINT_PRIMARYKEY
                                                      : SQLITE_CONSTRAINT_ROWID;
 
-        return u->n_filled && is_by_rowid(u->plan->table) && e->code && e->extended_code == code;
+        if (!u->n_filled || !is_by_rowid(u->plan->table) || !e->code)
+                return false;
+        /* Where ON CONFLICT would hide it, the planner has the shard say that the type is wrong. */
+        return e->extended_code == code ||
+               (e->extended_code == SQLITE_MISMATCH && u->plan->rowids == ROWIDS_ANY);
 }
 
 static void take_back(struct sequence_use *u)
