@@ -54,8 +54,8 @@ static const struct {
 
 static char *report(const struct err *e, const char *file, long line, const char *sql)
 {
-        char *out = NULL;
-        size_t n;
+        static char *out; /* gcc 12 sees a dangling pointer where a local one is returned */
+        static size_t n;
         FILE *f = open_memstream(&out, &n);
 
         report_error(f, e, file, line, sql, sql ? strlen(sql) : 0);
