@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "common/buf.h"
@@ -12,6 +13,21 @@
 #include "topo/kv_db_int.h"
 
 static struct temp_dir dir;
+
+/* SQLite's calls come here instead of to the C library. */
+static _Atomic unsigned n_flushes;
+
+int fdatasync(int fd)
+{
+        n_flushes++;
+        return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+        n_flushes++;
+        return (int)syscall(SYS_fsync, fd);
+}
 
 static void set_up(void)
 {
@@ -145,6 +161,21 @@ START_TEST(torn_log_loses_whole_commits)
                 last = revision;
                 kv_items_done(&items);
                 kv_db_close(copy);
+        }
+        kv_db_close(db);
+}
+END_TEST
+
+/* A crash of the machine loses what was not flushed. */
+START_TEST(every_commit_is_flushed)
+{
+        struct kv_db *db = open_db("a");
+
+        for (int i = 0; i < 10; i++) {
+                unsigned before = n_flushes;
+
+                put_ok(db, "a", "x");
+                ck_assert_uint_gt(n_flushes, before);
         }
         kv_db_close(db);
 }
@@ -330,6 +361,7 @@ int main(void)
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_test(t, every_commit_is_in_the_files);
         tcase_add_test(t, torn_log_loses_whole_commits);
+        tcase_add_test(t, every_commit_is_flushed);
         tcase_add_test(t, acknowledged_commits_survive_kill);
         tcase_add_test(t, full_disk_changes_nothing);
         tcase_add_test(t, newer_format_is_refused);

@@ -390,6 +390,112 @@ START_TEST(others_may_be_first)
 }
 END_TEST
 
+/* What lies behind a decision goes away, and the catalogue has not heard of it. Once it has, the
+ * answer is another one. */
+static const struct {
+        const char *label;
+        bool table; /* the table goes, or else the gate */
+        bool allocate;
+        Shoal__V1__SchemaChangeState end;
+        enum err_code want;
+        const char *reason;
+} vanishing[] = {
+        { "ids, the gate is dead", false, true, 0, ERR_UNAVAILABLE, "GATE_LEASE_ENDED" },
+        { "ids, the table is gone", true, true, 0, ERR_NOT_FOUND, "UNKNOWN_TABLE" },
+        { "a change begins, the gate is dead", false, false, 0, ERR_UNAVAILABLE,
+          "GATE_LEASE_ENDED" },
+        { "a change ends, the gate is dead", false, false,
+          SHOAL__V1__SCHEMA_CHANGE_STATE__SCHEMA_CHANGE_STATE_DONE, ERR_UNAVAILABLE,
+          "GATE_LEASE_ENDED" },
+};
+
+static void delete_behind_its_back(const char *key)
+{
+        struct store_txn *x = store_txn_new();
+
+        shaky.hold_watch = true;
+        store_txn_delete(x, key);
+        store_commit(shaky.inner, x, NULL, NULL);
+        fx_settle();
+        ck_assert_uint_eq(shaky.n_held, 1);
+}
+
+static void send_vanishing(int i, uint64_t keyspace, uint64_t epoch, struct fx_answer *a)
+{
+        Shoal__V1__AllocateIdsRequest ids = SHOAL__V1__ALLOCATE_IDS_REQUEST__INIT;
+        Shoal__V1__BeginSchemaChangeRequest begin = SHOAL__V1__BEGIN_SCHEMA_CHANGE_REQUEST__INIT;
+        Shoal__V1__EndSchemaChangeRequest end = SHOAL__V1__END_SCHEMA_CHANGE_REQUEST__INIT;
+        Shoal__V1__Table table = SHOAL__V1__TABLE__INIT;
+        char gate[] = "g0", name[] = "t", id[] = "1.2";
+
+        ids.keyspace_id = begin.keyspace_id = end.keyspace_id = keyspace;
+        ids.gate = begin.gate = end.gate = gate;
+        ids.gate_epoch = begin.gate_epoch = end.gate_epoch = epoch;
+        ids.table = table.name = name;
+        begin.expected_version = 1;
+        begin.put_table = &table;
+        end.id = id;
+        end.state = vanishing[i].end;
+        if (vanishing[i].allocate)
+                fx_send(&sequences_allocate, &ids.base,
+                        &shoal__v1__allocate_ids_response__descriptor, a);
+        else if (vanishing[i].end)
+                fx_send(&schema_end, &end.base, &shoal__v1__schema_change__descriptor, a);
+        else
+                fx_send(&schema_begin, &begin.base, &shoal__v1__schema_change__descriptor, a);
+}
+
+START_TEST(decisions_on_what_is_gone_are_not_kept)
+{
+        uint64_t epoch, keyspace;
+        struct fx_answer a;
+
+        fx_tablet("t0");
+        epoch = fx_gate("g0", 1);
+        keyspace = fx_keyspace("main");
+        fx_table(keyspace, 0, "g0", epoch, "t");
+        if (vanishing[_i].end) {
+                a = fx_begin(keyspace, 1, "g0", epoch, "u");
+                fx_assert_ok(&a);
+                fx_done(&a);
+        }
+        delete_behind_its_back(vanishing[_i].table ? key_table(keyspace, "t").s : key_gate("g0").s);
+        send_vanishing(_i, keyspace, epoch, &a);
+        fx_settle();
+        ck_assert_msg(!a.done, "%s", vanishing[_i].label);
+        release_watch();
+        fx_wait(&a);
+        fx_assert_failed(&a, vanishing[_i].want, vanishing[_i].reason);
+}
+END_TEST
+
+/* The lease has ended and the gate, which has not noticed, gets another one before topo has noticed
+ * either. */
+START_TEST(a_lease_that_ended_unheard)
+{
+        Shoal__V1__GateHeartbeatRequest rq = SHOAL__V1__GATE_HEARTBEAT_REQUEST__INIT;
+        uint64_t epoch = fx_gate("g0", 1);
+        char id[] = "g0", address[] = "127.0.0.1:9";
+        struct fx_answer a;
+
+        rq.id = id;
+        rq.address = address;
+        rq.incarnation = 1;
+        shaky.hold_watch = true;
+        fx.clock_us += (LEASE_MS + 1) * 1000;
+        store_sqlite_end_leases(shaky.inner);
+        fx_send(&gates_heartbeat, &rq.base, &shoal__v1__gate_heartbeat_response__descriptor, &a);
+        for (int i = 0; i < 5; i++)
+                fx_settle();
+        ck_assert(!a.done);
+        release_watch();
+        fx_wait(&a);
+        fx_assert_ok(&a);
+        ck_assert_uint_gt(((Shoal__V1__GateHeartbeatResponse *)a.reply)->epoch, epoch);
+        fx_done(&a);
+}
+END_TEST
+
 START_TEST(it_does_not_try_for_ever)
 {
         struct fx_answer a;
@@ -447,6 +553,8 @@ int main(void)
         tcase_add_test(t, a_record_that_cannot_be_read);
         tcase_add_test(t, answers_wait_for_the_catalogue);
         tcase_add_test(t, others_may_be_first);
+        tcase_add_loop_test(t, decisions_on_what_is_gone_are_not_kept, 0, ARRAY_LEN(vanishing));
+        tcase_add_test(t, a_lease_that_ended_unheard);
         tcase_add_test(t, it_does_not_try_for_ever);
         tcase_add_test(t, closing_answers_all);
         suite_add_tcase(s, t);
