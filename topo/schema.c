@@ -269,19 +269,49 @@ const struct op_method schema_begin = {
 
 /* ---------------------------------------------------------------- ending */
 
-static void publish_table(struct store_txn *x, uint64_t keyspace_id,
-                          const Shoal__V1__BeginSchemaChangeRequest *rq)
+/* Deletes all objects of the table, but for one whose key is to be written. */
+static void unpublish_objects_of(const struct catalog *c, struct store_txn *x, uint64_t keyspace_id,
+                                 const char *table, const char *written)
 {
+        struct key objects = key_objects_of(keyspace_id, table);
+        const struct catalog_entry *e = catalog_first(c, objects.s);
+
+        /* The whole prefix is one step, but may not hold what is written. */
+        if (strncmp(written, objects.s, strlen(objects.s))) {
+                store_txn_delete_prefix(x, objects.s);
+                return;
+        }
+        for (; e; e = catalog_next(c, e, objects.s))
+                if (strcmp(e->key, written))
+                        store_txn_delete(x, e->key);
+}
+
+static void publish_table(const struct catalog *c, struct store_txn *x,
+                          const Shoal__V1__BeginSchemaChangeRequest *rq, const char *written)
+{
+        uint64_t id = rq->keyspace_id;
         bool replaced = rq->put_table && !strcasecmp(rq->put_table->name, rq->drop_table);
 
         if (*rq->drop_table) {
                 if (!replaced)
-                        store_txn_delete(x, key_table(keyspace_id, rq->drop_table).s);
-                store_txn_delete(x, key_sequence(keyspace_id, rq->drop_table).s);
-                store_txn_delete_prefix(x, key_objects_of(keyspace_id, rq->drop_table).s);
+                        store_txn_delete(x, key_table(id, rq->drop_table).s);
+                store_txn_delete(x, key_sequence(id, rq->drop_table).s);
+                unpublish_objects_of(c, x, id, rq->drop_table, written);
         }
         if (rq->put_table)
-                op_put(x, key_table(keyspace_id, rq->put_table->name).s, &rq->put_table->base, 0);
+                op_put(x, key_table(id, rq->put_table->name).s, &rq->put_table->base, 0);
+}
+
+/* Deletes the object with the name, unless it goes with its table or its key is to be written. */
+static void unpublish_object(const struct catalog *c, struct store_txn *x,
+                             const Shoal__V1__BeginSchemaChangeRequest *rq, const char *name,
+                             const char *written)
+{
+        const struct catalog_entry *e = *name ? find_object(c, rq->keyspace_id, name) : NULL;
+
+        if (e && strcmp(e->key, written) &&
+            !(*rq->drop_table && !strcasecmp(e->object->table, rq->drop_table)))
+                store_txn_delete(x, e->key);
 }
 
 /* The catalogue takes the change. */
@@ -290,18 +320,19 @@ static void publish(const struct catalog *c, struct store_txn *x,
                     const Shoal__V1__BeginSchemaChangeRequest *rq)
 {
         Shoal__V1__KeyspaceRecord record = *keyspace->keyspace;
-        const struct catalog_entry *object =
-            *rq->drop_object ? find_object(c, record.id, rq->drop_object) : NULL;
-        struct key put = { "" };
+        const Shoal__V1__SchemaObject *object = rq->put_object;
+        struct key written = { "" };
 
-        publish_table(x, record.id, rq);
-        if (rq->put_object)
-                put = key_object(record.id, rq->put_object->table, rq->put_object->name);
-        if (object && strcmp(object->key, put.s) &&
-            !(*rq->drop_table && !strcasecmp(object->object->table, rq->drop_table)))
-                store_txn_delete(x, object->key);
-        if (rq->put_object)
-                op_put(x, put.s, &rq->put_object->base, 0);
+        if (object)
+                written = key_object(rq->keyspace_id, object->table, object->name);
+        publish_table(c, x, rq, written.s);
+        if (object) {
+                op_put(x, written.s, &object->base, 0);
+                /* One of that name may have been another table's. */
+                unpublish_object(c, x, rq, object->name, written.s);
+        }
+        if (!object || strcasecmp(object->name, rq->drop_object))
+                unpublish_object(c, x, rq, rq->drop_object, written.s);
         record.schema_version++;
         op_expect(x, keyspace->key, keyspace);
         op_put(x, keyspace->key, &record.base, 0);

@@ -219,6 +219,8 @@ struct topo *topo_new(struct loop *l, struct store *s, const struct topo_options
         t->loop = l;
         t->store = s;
         t->options = *o;
+        if (!t->options.max_watchers)
+                t->options.max_watchers = TOPO_MAX_WATCHERS;
         t->started_us = topo_now_us(t);
         hlc_init(&t->hlc, wall_us, o->max_skew_ms * 1000);
         err_set(&t->trouble, ERR_UNAVAILABLE, "STORE_UNAVAILABLE",

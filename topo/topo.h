@@ -32,6 +32,7 @@ struct topo_options {
                                     unhealthy */
         uint64_t lease_ms;       /* how long a gate that is silent counts as alive */
         uint64_t max_skew_ms;    /* of a clock ahead of ours */
+        size_t max_watchers;     /* 0: TOPO_MAX_WATCHERS */
         int64_t (*now_us)(void); /* monotonic; NULL: mono_us(), and time passes by itself */
         /* Told when the store begins or ceases to answer; may be NULL. */
         void (*on_ready)(void *arg, bool ready);

@@ -125,14 +125,14 @@ static void send_newest(struct watcher *w)
 
 void watchers_add(struct rpc_call *call, void *arg)
 {
-        struct watchers *all = ((struct topo *)arg)->watchers;
+        struct topo *t = arg;
+        struct watchers *all = t->watchers;
         ProtobufCMessage *message;
         struct err err = ERR_INIT;
         struct watcher *w;
 
-        if (all->n >= TOPO_MAX_WATCHERS)
-                err_set(&err, ERR_EXHAUSTED, "TOPO_LIMIT", "there are %d watchers",
-                        TOPO_MAX_WATCHERS);
+        if (all->n >= t->options.max_watchers)
+                err_set(&err, ERR_EXHAUSTED, "TOPO_LIMIT", "there are %zu watchers", all->n);
         else
                 err.code = rpc_call_unpack(call, &shoal__v1__get_topology_request__descriptor,
                                            &message, &err);

@@ -1,5 +1,6 @@
 /* Schema changes: begun, ended, taken over. */
 #include "tests/unit/topo/fixture.h"
+#include "topo/keys.h"
 
 #define PENDING SHOAL__V1__SCHEMA_CHANGE_STATE__SCHEMA_CHANGE_STATE_PENDING
 #define UNDOING SHOAL__V1__SCHEMA_CHANGE_STATE__SCHEMA_CHANGE_STATE_UNDOING
@@ -376,7 +377,7 @@ END_TEST
 
 START_TEST(a_table_may_be_replaced)
 {
-        char name[] = "t", sql[] = "CREATE TABLE t(a, b)", index[] = "i";
+        char name[] = "t", sql[] = "CREATE TABLE t(a, b)", index[] = "i", second[] = "j";
         Shoal__V1__Table table = SHOAL__V1__TABLE__INIT;
         Shoal__V1__SchemaObject object = SHOAL__V1__SCHEMA_OBJECT__INIT;
         Shoal__V1__BeginSchemaChangeRequest rq;
@@ -404,6 +405,54 @@ START_TEST(a_table_may_be_replaced)
         rq.put_table = &table;
         apply(&rq, DONE);
         assert_schema("4: t");
+        rq = request(4);
+        rq.put_object = &object;
+        apply(&rq, DONE);
+        object.name = second;
+        rq = request(5);
+        rq.put_object = &object;
+        apply(&rq, DONE);
+        assert_schema("6: t; i on t; j on t");
+        rq = request(6);
+        rq.drop_table = name;
+        rq.put_table = &table;
+        rq.put_object = &object;
+        apply(&rq, DONE);
+        assert_schema("7: t; j on t");
+}
+END_TEST
+
+/* Names are unique in a keyspace, so what is new takes the place of what had its name. */
+START_TEST(an_object_may_move_to_another_table)
+{
+        char i[] = "i", upper[] = "I", t[] = "t", u[] = "u";
+        Shoal__V1__SchemaObject object = SHOAL__V1__SCHEMA_OBJECT__INIT;
+        Shoal__V1__BeginSchemaChangeRequest rq;
+
+        fx_table(keyspace, 0, "g0", epoch, "t");
+        fx_table(keyspace, 1, "g0", epoch, "u");
+        object.name = i;
+        object.table = t;
+        rq = request(2);
+        rq.put_object = &object;
+        apply(&rq, DONE);
+        object.name = upper;
+        object.table = u;
+        rq = request(3);
+        rq.put_object = &object;
+        rq.drop_object = i;
+        apply(&rq, DONE);
+        assert_schema("4: t u; I on u");
+        object.table = t;
+        rq = request(4);
+        rq.put_object = &object;
+        apply(&rq, DONE);
+        assert_schema("5: t u; I on t");
+        rq = request(5);
+        rq.drop_table = t;
+        rq.drop_object = i;
+        apply(&rq, DONE);
+        assert_schema("6: u");
 }
 END_TEST
 
@@ -492,6 +541,64 @@ START_TEST(there_are_limits)
 }
 END_TEST
 
+/* Writes n tables of n_bytes of SQL each into the store, past all rules. */
+static void put_tables(unsigned first, unsigned n, size_t n_bytes)
+{
+        cleanup_(freep) char *sql = text_of(n_bytes);
+        unsigned per_txn = n_bytes > 100000 ? 1 : 100;
+        Shoal__V1__Table table = SHOAL__V1__TABLE__INIT;
+        char name[16];
+
+        table.name = name;
+        table.sql = sql;
+        for (unsigned i = 0; i < n; i += per_txn) {
+                struct store_txn *x = store_txn_new();
+
+                for (unsigned j = i; j < n && j < i + per_txn; j++) {
+                        snprintf(name, sizeof name, "x%u", first + j);
+                        op_put(x, key_table(keyspace, name).s, &table.base, 0);
+                }
+                store_commit(fx.store, x, NULL, NULL);
+        }
+        fx_settle();
+        ck_assert_uint_ge(catalog_count(fx.topo->catalog, "table/"), n);
+}
+
+START_TEST(a_keyspace_has_so_many_tables)
+{
+        struct fx_answer a;
+
+        put_tables(0, TOPO_MAX_RELATIONS - 1, 10);
+        fx_table(keyspace, 0, "g0", epoch, "last");
+        a = fx_begin(keyspace, 1, "g0", epoch, "another");
+        fx_assert_failed(&a, ERR_EXHAUSTED, "TOPO_LIMIT");
+}
+END_TEST
+
+static size_t topology_bytes(void)
+{
+        Shoal__V1__Topology *t = fx_topology();
+        size_t n = shoal__v1__topology__get_packed_size(t);
+
+        shoal__v1__topology__free_unpacked(t, NULL);
+        return n;
+}
+
+START_TEST(a_topology_is_so_large)
+{
+        struct fx_answer a;
+
+        put_tables(0, 47, 1 << 20);
+        fx_table(keyspace, 0, "g0", epoch, "small");
+        put_tables(47, 1, TOPO_MAX_TOPOLOGY_BYTES - topology_bytes() - 40);
+        ck_assert_uint_le(topology_bytes(), TOPO_MAX_TOPOLOGY_BYTES);
+        a = fx_begin(keyspace, 1, "g0", epoch, "another");
+        fx_assert_failed(&a, ERR_EXHAUSTED, "TOPO_LIMIT");
+        a = fx_create("another", 1, "");
+        fx_assert_failed(&a, ERR_EXHAUSTED, "TOPO_LIMIT");
+}
+END_TEST
+
 START_TEST(ended_changes_are_forgotten_late)
 {
         char table[16];
@@ -528,8 +635,11 @@ int main(void)
         tcase_add_test(t, pending_survives_a_restart);
         tcase_add_test(t, catalogue_follows);
         tcase_add_test(t, a_table_may_be_replaced);
+        tcase_add_test(t, an_object_may_move_to_another_table);
         tcase_add_loop_test(t, contents_are_checked, 0, ARRAY_LEN(contents));
         tcase_add_test(t, there_are_limits);
+        tcase_add_test(t, a_keyspace_has_so_many_tables);
+        tcase_add_test(t, a_topology_is_so_large);
         tcase_add_test(t, ended_changes_are_forgotten_late);
         suite_add_tcase(s, t);
         return unit_run(s);
