@@ -223,9 +223,9 @@ void admin_print_tables(const struct admin_context *c, const Shoal__V1__Keyspace
 void admin_print_table(const struct admin_context *c, const Shoal__V1__Keyspace *k,
                        const Shoal__V1__Table *t)
 {
-        cleanup_(freep) char *sharding = topology_sharding(t);
+        cleanup_(freep) char *sql = topology_create_sql(t);
 
-        fprintf(c->out, "%s;\n-- sharding: %s\n", t->sql, sharding);
+        fprintf(c->out, "%s;\n", sql);
         for (size_t i = 0; i < k->n_objects; i++) {
                 if (strcasecmp(k->objects[i]->table, t->name) == 0)
                         fprintf(c->out, "%s;\n", k->objects[i]->sql);

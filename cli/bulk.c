@@ -1,6 +1,6 @@
-/* bulk.c - one batch under way, one being filled. Every batch has a request_id, so that one whose
- * answer got lost is sent again without being done twice; statements that were not executed are
- * sent again as a batch of their own. */
+/* bulk.c - one batch under way, one being filled. Every batch has a request_id: it is sent again as
+ * it was if its answer got lost or some of its statements were not executed, and what had been done
+ * is not done twice. */
 #include "cli/bulk.h"
 
 #include <stdio.h>
@@ -22,8 +22,7 @@ enum {
 enum { FIRST_PAUSE_US = 50000, MAX_PAUSE_US = 2000000, POLL_US = 50000, REQUEST_ID_BYTES = 33 };
 
 struct batch {
-        struct buf statements;              /* fields 2 of the request */
-        size_t ends[BULK_BATCH_STATEMENTS]; /* of each, in statements */
+        struct buf statements; /* fields 2 of the request */
         long tags[BULK_BATCH_STATEMENTS];
         size_t n;
 };
@@ -123,52 +122,45 @@ static void send_later(struct bulk *b)
                        mono_us() + (pause_us < MAX_PAUSE_US ? pause_us : MAX_PAUSE_US));
 }
 
-/* Keeps statement i of those sent, behind those kept before. */
-static void keep_statement(struct batch *sent, size_t i, size_t start, size_t end)
+/* Was it not executed, or is it not known whether it was? */
+static bool is_open(const Shoal__V1__StatementResult *r)
 {
-        size_t to = sent->n ? sent->ends[sent->n - 1] : 0;
-
-        memmove(sent->statements.data + to, sent->statements.data + start, end - start);
-        sent->tags[sent->n] = sent->tags[i];
-        sent->ends[sent->n++] = to + (end - start);
+        return r->code == ERR_UNAVAILABLE || r->code == ERR_UNKNOWN;
 }
 
-/* False: it was not executed, and may be sent again. */
-static bool take_result(struct bulk *b, long tag, const Shoal__V1__StatementResult *r)
+static bool has_open_results(const Shoal__V1__ExecuteBatchResponse *reply)
+{
+        for (size_t i = 0; i < reply->n_results; i++) {
+                if (is_open(reply->results[i]))
+                        return true;
+        }
+        return false;
+}
+
+static void take_result(struct bulk *b, long tag, const Shoal__V1__StatementResult *r)
 {
         struct err e = ERR_INIT;
 
         if (r->code == ERR_OK) {
                 b->n_done++;
                 b->n_rows += r->result ? (uint64_t)r->result->rows_affected : 0;
-                return true;
+                return;
         }
-        if (r->code == ERR_UNAVAILABLE && b->n_attempts < BULK_MAX_ATTEMPTS)
-                return false;
         err_set(&e, (enum err_code)r->code, "", "%s", r->message);
         b->n_failed++;
         b->failed(b->arg, tag, &e);
-        return true;
 }
 
 static void take_results(struct bulk *b, const Shoal__V1__ExecuteBatchResponse *reply)
 {
-        struct batch *sent = &b->sent;
-        size_t n = sent->n, start = 0;
-
-        sent->n = 0;
-        for (size_t i = 0; i < n; i++) {
-                size_t end = sent->ends[i];
-
-                if (!take_result(b, sent->tags[i], reply->results[i]))
-                        keep_statement(sent, i, start, end);
-                start = end;
-        }
-        sent->statements.n_bytes = sent->n ? sent->ends[sent->n - 1] : 0;
-        if (sent->n) {
-                make_request_id(b);
+        if (b->n_attempts < BULK_MAX_ATTEMPTS && has_open_results(reply)) {
                 send_later(b);
+                return;
         }
+        for (size_t i = 0; i < b->sent.n; i++)
+                take_result(b, b->sent.tags[i], reply->results[i]);
+        b->sent.n = 0;
+        b->sent.statements.n_bytes = 0;
 }
 
 static void on_done(void *arg, const struct err *e, const uint8_t *body, size_t n_bytes)
@@ -248,8 +240,7 @@ enum err_code bulk_add(struct bulk *b, long tag, const char *sql, size_t n_sql_b
         for (size_t i = 0; i < n_params; i++)
                 value_add(&batch->statements, STATEMENT_FIELD_PARAMS, &params[i]);
         wire_end(&batch->statements, at);
-        batch->tags[batch->n] = tag;
-        batch->ends[batch->n++] = batch->statements.n_bytes;
+        batch->tags[batch->n++] = tag;
         if (batch->n < BULK_BATCH_STATEMENTS && batch->statements.n_bytes < BULK_BATCH_BYTES)
                 return ERR_OK;
         return flush(b, reterr);

@@ -14,7 +14,7 @@
 enum {
         BULK_BATCH_STATEMENTS = 1024,
         BULK_BATCH_BYTES = 1 << 20,
-        BULK_MAX_ATTEMPTS = 8, /* of what was UNAVAILABLE, with a pause that doubles from 50 ms */
+        BULK_MAX_ATTEMPTS = 8, /* of a batch, with a pause that doubles from 50 ms */
 };
 
 struct bulk;

@@ -161,10 +161,10 @@ static enum err_code run_schema(struct shell *sh, char **words, size_t n_words, 
         if (rc)
                 return rc;
         for (size_t i = 0; i < k->n_tables; i++) {
-                cleanup_(freep) char *sharding = topology_sharding(k->tables[i]);
+                cleanup_(freep) char *sql = topology_create_sql(k->tables[i]);
 
                 if (matches(k->tables[i]->name, words, n_words))
-                        fprintf(sh->out, "%s; -- %s\n", k->tables[i]->sql, sharding);
+                        fprintf(sh->out, "%s;\n", sql);
         }
         for (size_t i = 0; i < k->n_objects; i++) {
                 if (matches(k->objects[i]->table, words, n_words) && *k->objects[i]->sql)
@@ -251,7 +251,7 @@ static const struct dot_command commands[] = {
         { "output", "[FILE]", 0, 1, "results go to FILE, or to standard output again", run_output },
         { "quit", "", 0, 0, "leave the shell", run_quit },
         { "read", "FILE", 1, 1, "run the SQL and the dot commands of a file", run_read },
-        { "schema", "[PATTERN]", 0, 1, "CREATE statements of the tables like PATTERN, and how they are sharded", run_schema },
+        { "schema", "[PATTERN]", 0, 1, "CREATE statements of the tables like PATTERN and of their indexes", run_schema },
         { "stats", "on|off", 1, 1, "plan, shards, rows and time of each statement", run_stats },
         { "tables", "[PATTERN]", 0, 1, "names of tables and views like PATTERN", run_tables },
         { "timer", "on|off", 1, 1, "how long each statement took", run_timer },

@@ -54,7 +54,10 @@ void report_error(FILE *out, const struct err *e, const char *file, long line, c
 {
         bool has_offset = sql && e->offset >= 0 && (size_t)e->offset <= n_bytes;
 
-        fputs(has_offset ? "Parse error" : e->extended_code ? "Runtime error" : "Error", out);
+        fputs(has_offset && e->code != ERR_UNIMPLEMENTED ? "Parse error"
+              : e->extended_code                         ? "Runtime error"
+                                                         : "Error",
+              out);
         if (line > 0 && file)
                 fprintf(out, " at %s:%ld", file, line);
         else if (line > 0)

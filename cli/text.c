@@ -177,6 +177,17 @@ static wchar_t decode_utf8(const uint8_t *p, size_t n)
         return (wchar_t)c;
 }
 
+/* Columns of a character that is shown. The C library knows those of its own version of Unicode;
+ * of newer ones, pictures are two columns wide and most others one. */
+static size_t char_width(wchar_t c)
+{
+        int w = wcwidth(c);
+
+        if (w >= 0)
+                return (size_t)w;
+        return c >= 0x1f300 && c <= 0x1faff ? 2 : 1;
+}
+
 size_t text_add_cell(struct buf *b, const void *data, size_t n_bytes)
 {
         const uint8_t *p = data;
@@ -184,7 +195,6 @@ size_t text_add_cell(struct buf *b, const void *data, size_t n_bytes)
 
         for (size_t i = 0, n; i < n_bytes; i += n) {
                 wchar_t c;
-                int w;
 
                 n = utf8_length(p + i, n_bytes - i);
                 c = n ? decode_utf8(p + i, n) : 0;
@@ -194,9 +204,7 @@ size_t text_add_cell(struct buf *b, const void *data, size_t n_bytes)
                         continue;
                 }
                 buf_add(b, p + i, n);
-                w = wcwidth(c);
-                /* What the locale does not know is most likely one column wide. */
-                width += w < 0 ? 1 : (size_t)w;
+                width += char_width(c);
         }
         return width;
 }

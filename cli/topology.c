@@ -1,8 +1,11 @@
 /* topology.c - shoal.v1.Topo's GetTopology. */
 #include "cli/topology.h"
 
+#include <ctype.h>
+#include <sqlite3.h>
 #include <string.h>
 
+#include "cli/text.h"
 #include "common/buf.h"
 
 enum err_code topology_get(struct remote *topo, Shoal__V1__Topology **ret_topology,
@@ -49,5 +52,41 @@ char *topology_sharding(const Shoal__V1__Table *t)
         for (size_t i = 0; i < s->vindexes[0]->n_columns; i++)
                 buf_printf(&b, "%s%s", i ? ", " : "", s->vindexes[0]->columns[i]);
         buf_add_str(&b, ")");
+        return buf_take_str(&b);
+}
+
+/* In quotes only where SQL needs them. */
+static void add_name(struct buf *b, const char *name)
+{
+        size_t n = strlen(name);
+        bool plain =
+            n > 0 && !isdigit((unsigned char)name[0]) && !sqlite3_keyword_check(name, (int)n);
+
+        for (size_t i = 0; i < n && plain; i++)
+                plain = name[i] == '_' || (isalnum((unsigned char)name[i]) && isascii(name[i]));
+        if (plain)
+                buf_add_str(b, name);
+        else
+                text_add_name(b, name);
+}
+
+char *topology_create_sql(const Shoal__V1__Table *t)
+{
+        const Shoal__V1__TableSharding *s = t->sharding;
+        struct buf b = BUF_INIT(0);
+
+        buf_add_str(&b, t->sql);
+        if (s && s->n_vindexes && strcmp(s->vindexes[0]->vindex, "hash") == 0) {
+                buf_add_str(&b, " SHARD BY HASH (");
+                for (size_t i = 0; i < s->vindexes[0]->n_columns; i++) {
+                        buf_add_str(&b, i ? ", " : "");
+                        add_name(&b, s->vindexes[0]->columns[i]);
+                }
+                buf_add_str(&b, ")");
+        } else if (s && strcmp(s->type, "unsharded") == 0) {
+                buf_add_str(&b, " UNSHARDED");
+        } else if (s && strcmp(s->type, "reference") == 0) {
+                buf_add_str(&b, " REFERENCE");
+        }
         return buf_take_str(&b);
 }

@@ -14,5 +14,8 @@ DEFINE_CLEANUP(Shoal__V1__Topology *, topology_free);
 /* ERR_NOT_FOUND, reason UNKNOWN_KEYSPACE. *ret_keyspace is borrowed. */
 enum err_code topology_find(const Shoal__V1__Topology *t, const char *keyspace,
                             Shoal__V1__Keyspace **ret_keyspace, struct err *reterr) must_check_;
+/* The table's CREATE statement with the words that say how it is sharded, so that running it makes
+ * the same table; malloc'ed. */
+char *topology_create_sql(const Shoal__V1__Table *t) must_check_;
 /* "hash (id)", "unsharded", "reference"; malloc'ed. */
 char *topology_sharding(const Shoal__V1__Table *t) must_check_;

@@ -243,6 +243,7 @@ class Imports(ShellTest):
         """Answers that get lost and tablets that are away for a moment neither lose a row nor double one."""
         self.gate.lost_answers = 3
         self.gate.unavailable = 100
+        self.gate.unknown = 30
         self.write("t.csv", "a,b\n" + "".join(f"{i},text {i}\n" for i in range(5000)))
         self.out(text=".import t.csv t\n")
         self.assertEqual(self.rows("SELECT count(*), count(DISTINCT a), sum(a) FROM t"), [(5000, 5000, 12497500.0)])

@@ -120,7 +120,20 @@ class Admin(OnACluster):
         self.shoal("table", "show", "nope", "--keyspace", k, code=1)
         self.assertEqual(self.shoal("--keyspace", k, text=".tables\n"), "a\nb\n")
         self.assertEqual(self.shoal("--keyspace", k, text=".tables b%\n"), "b\n")
-        self.assertEqual(self.shoal("--keyspace", k, text=".schema\n").count("CREATE"), 3)
+        self.assertEqual(self.shoal("--keyspace", k, text=".schema b\n"),
+                         "CREATE TABLE b (id INTEGER PRIMARY KEY, x TEXT) SHARD BY HASH (id);\nCREATE INDEX b_x ON b (x);\n")
+
+    def test_schema_makes_the_same_tables(self):
+        k = self.new_keyspace("schema")
+        self.shoal("--keyspace", k,
+                   "CREATE TABLE a (x, y); CREATE TABLE b (x, y, PRIMARY KEY (x, y)) SHARD BY HASH (y);"
+                   "CREATE TABLE c (\"order\" TEXT PRIMARY KEY, y) WITHOUT ROWID; CREATE TABLE d (x UNIQUE, y UNIQUE) UNSHARDED;"
+                   "CREATE TABLE e (x INTEGER PRIMARY KEY AUTOINCREMENT) STRICT; CREATE INDEX a_y ON a (y DESC)")
+        schema = self.shoal("--keyspace", k, text=".schema\n")
+        again = self.new_keyspace("schema_again")
+        self.shoal("--keyspace", again, text=schema)
+        self.assertEqual(self.shoal("--keyspace", again, text=".schema\n"), schema)
+        self.assertEqual(*(json.loads(self.shoal("table", "list", "--keyspace", name, "--json")) for name in (k, again)))
 
 
 class Data(OnACluster):

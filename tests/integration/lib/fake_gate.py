@@ -27,8 +27,9 @@ class FakeGate(api_pb2_grpc.GateServicer):
     """with FakeGate() as gate: … gate.address. Knobs:
 
     spans: INSERTs of several rows are refused as writes that span shards
-    lost_answers: so many first sendings of a batch are done, but answered UNAVAILABLE
-    unavailable: so many statements of batches are not done, and answered UNAVAILABLE"""
+    lost_answers: so many batches are done, but answered UNAVAILABLE
+    unavailable: so many statements of batches are not done, and answered UNAVAILABLE
+    unknown: so many statements of batches are done, but answered UNKNOWN"""
 
     def __init__(self):
         self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -40,7 +41,8 @@ class FakeGate(api_pb2_grpc.GateServicer):
         self.spans = False
         self.lost_answers = 0
         self.unavailable = 0
-        self.seen = {}  # batches by request_id
+        self.unknown = 0
+        self.done = {}  # results by request_id and number
         self.n_batches = 0
         self.keyspaces = set()
         self.waiting = threading.Event()  # a statement waits for ever
@@ -114,25 +116,32 @@ class FakeGate(api_pb2_grpc.GateServicer):
 
     def ExecuteBatch(self, request, context):
         self.n_batches += 1
-        if request.request_id in self.seen:
-            return self.seen[request.request_id]
         response = api_pb2.ExecuteBatchResponse()
-        for statement in request.statements:
-            if self.unavailable > 0:
-                self.unavailable -= 1
-                response.results.add(code=grpc.StatusCode.UNAVAILABLE.value[0], message="a tablet is away")
-                continue
-            try:
-                response.results.add(result=self.run(statement.sql, statement.params))
-            except Refused as e:
-                code, _, message, _ = e.args[0]
-                response.results.add(code=code.value[0], message=message)
-        if request.request_id:
-            self.seen[request.request_id] = response
+        for i, statement in enumerate(request.statements):
+            response.results.append(self.run_once((request.request_id, i), statement))
         if self.lost_answers > 0:
             self.lost_answers -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "the answer got lost")
         return response
+
+    def run_once(self, request_id, statement):
+        """The StatementResult; what was done under this id before is not done again."""
+        if request_id in self.done:
+            return self.done[request_id]
+        if self.unavailable > 0:
+            self.unavailable -= 1
+            return api_pb2.StatementResult(code=grpc.StatusCode.UNAVAILABLE.value[0], message="a tablet is away")
+        try:
+            result = api_pb2.StatementResult(result=self.run(statement.sql, statement.params))
+        except Refused as e:
+            code, _, message, _ = e.args[0]
+            return api_pb2.StatementResult(code=code.value[0], message=message)
+        if request_id[0]:
+            self.done[request_id] = result
+        if self.unknown > 0:
+            self.unknown -= 1
+            return api_pb2.StatementResult(code=grpc.StatusCode.UNKNOWN.value[0], message="the answer got lost")
+        return result
 
     def Describe(self, request, context):
         return self.answer(context, lambda: api_pb2.DescribeResponse(columns=self.run(request.sql).columns))

@@ -31,6 +31,11 @@ static const struct {
           "Parse error: m [INVALID_ARGUMENT R]\n"
           "  \xe6\xbc\xa2\xc3\xa4\\tx y\n"
           "         ^--- error here\n" },
+        { "what is not there yet", { .code = ERR_UNIMPLEMENTED, .reason = "VIEWS", .msg = "not yet", .offset = 7 }, NULL, 0,
+          "CREATE VIEW v",
+          "Error: not yet [UNIMPLEMENTED VIEWS]\n"
+          "  CREATE VIEW v\n"
+          "         ^--- error here\n" },
         { "at the end", { .code = ERR_INVALID, .reason = "R", .msg = "incomplete input", .offset = 6 }, NULL, 0, "SELECT",
           "Parse error: incomplete input [INVALID_ARGUMENT R]\n"
           "  SELECT\n"

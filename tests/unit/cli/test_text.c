@@ -47,6 +47,7 @@ static const struct {
         { "C1 control", "\xc2\x9b", 2, "\"\xc2\x9b\"", "\"\xc2\x9b\"", "\\xc2\\x9b", 8 },
         { "umlaut", "\xc3\xa4", 2, "\"\xc3\xa4\"", "\"\xc3\xa4\"", "\xc3\xa4", 1 },
         { "wide", "\xe6\xbc\xa2", 3, "\"\xe6\xbc\xa2\"", "\"\xe6\xbc\xa2\"", "\xe6\xbc\xa2", 2 },
+        { "newer picture", "\xf0\x9f\xaa\xbc", 4, "\"\xf0\x9f\xaa\xbc\"", "\"\xf0\x9f\xaa\xbc\"", "\xf0\x9f\xaa\xbc", 2 },
         { "combining", "e\xcc\x81", 3, "\"e\xcc\x81\"", "\"e\xcc\x81\"", "e\xcc\x81", 1 },
         { "not UTF-8", "a\xff" "b", 3, "\"a\xef\xbf\xbd" "b\"", "\"a\xff" "b\"", "a\\xff" "b", 6 },
         { "cut short", "\xe6\xbc", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\"", "\"\xe6\xbc\"", "\\xe6\\xbc", 8 },
