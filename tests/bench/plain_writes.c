@@ -1,5 +1,6 @@
-/* plain_writes - what plain SQLite does in one process: writers that share a connection, one transaction a row, WAL, synchronous=FULL.
- * usage: plain_writes FILE THREADS SECONDS; prints one line of JSON. */
+/* plain_writes - what plain SQLite does in one process: writers that share a connection, one
+ * transaction a row, WAL, synchronous=FULL. usage: plain_writes FILE THREADS SECONDS; prints one
+ * line of JSON. */
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -48,18 +49,22 @@ int main(int argc, char **argv)
         double seconds;
         int64_t started_us;
 
-        if (argc != 4 || (n_threads = (unsigned)atoi(argv[2])) == 0 || n_threads > ARRAY_LEN(threads)) {
+        if (argc != 4 || (n_threads = (unsigned)atoi(argv[2])) == 0 ||
+            n_threads > ARRAY_LEN(threads)) {
                 fputs("usage: plain_writes FILE THREADS SECONDS\n", stderr);
                 return 2;
         }
         seconds = atof(argv[3]);
         check(sqlite3_open(argv[1], &db), SQLITE_OK);
-        check(sqlite3_exec(db,
-                           "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=0;"
-                           "CREATE TABLE IF NOT EXISTS w (id INTEGER PRIMARY KEY, v TEXT)",
-                           NULL, NULL, NULL),
+        check(
+            sqlite3_exec(db,
+                         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=0;"
+                         "CREATE TABLE IF NOT EXISTS w (id INTEGER PRIMARY KEY, v TEXT)",
+                         NULL, NULL, NULL),
+            SQLITE_OK);
+        check(sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO w VALUES (?1, hex(zeroblob(50)))", -1,
+                                 &insert, NULL),
               SQLITE_OK);
-        check(sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO w VALUES (?1, hex(zeroblob(50)))", -1, &insert, NULL), SQLITE_OK);
         started_us = mono_us();
         for (unsigned i = 0; i < n_threads; i++)
                 if (pthread_create(&threads[i], NULL, write_rows, (void *)(uintptr_t)(i + 1)))

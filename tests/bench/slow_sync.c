@@ -1,5 +1,5 @@
-/* slow_sync.c - a library to be preloaded: fsync and fdatasync take SHOAL_SYNC_US microseconds longer, so that a fast disk can
- * stand for a slower one. Any thread. */
+/* slow_sync.c - a library to be preloaded: fsync and fdatasync take SHOAL_SYNC_US microseconds
+ * longer, so that a fast disk can stand for a slower one. Any thread. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <time.h>
