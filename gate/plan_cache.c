@@ -60,10 +60,12 @@ struct plan_cache *plan_cache_free(struct plan_cache *pc)
         return NULL;
 }
 
+/* n_literals: taken out of the text, which then may read just like one with parameters of the
+ * client's own. */
 static void make_key(struct plan_cache *pc, const struct catalog *c, const char *sql,
-                     size_t n_bytes)
+                     size_t n_bytes, size_t n_literals)
 {
-        uint64_t ids[] = { catalog_id(c), catalog_schema_version(c) };
+        uint64_t ids[] = { catalog_id(c), catalog_schema_version(c), n_literals };
 
         pc->key.n_bytes = 0;
         buf_add(&pc->key, ids, sizeof ids);
@@ -90,13 +92,13 @@ static struct plan *find_plan(struct plan_cache *pc, const struct catalog *c)
 }
 
 static void keep_plan(struct plan_cache *pc, const struct catalog *c, const char *sql,
-                      size_t n_bytes, struct plan *plan)
+                      size_t n_bytes, size_t n_literals, struct plan *plan)
 {
         struct entry *e;
 
         if (plan->kind == PLAN_DDL || n_bytes > MAX_KEPT_TEXT_BYTES)
                 return;
-        make_key(pc, c, sql, n_bytes);
+        make_key(pc, c, sql, n_bytes, n_literals);
         e = xcalloc(1, sizeof *e + pc->key.n_bytes);
         e->plan = plan_ref(plan);
         e->n_key_bytes = pc->key.n_bytes;
@@ -141,14 +143,14 @@ static enum err_code get_normalized(struct plan_cache *pc, struct catalog *c, st
         cleanup_(plan_unrefp) struct plan *plan = NULL;
         enum err_code rc;
 
-        make_key(pc, c, text, n->text.n_bytes);
+        make_key(pc, c, text, n->text.n_bytes, n->n_values);
         plan = find_plan(pc, c);
         *ret_cached = plan != NULL;
         if (!plan) {
                 rc = plan_build(c, text, n->text.n_bytes, n->n_values, &plan, NULL);
                 if (rc)
                         return ERR_NOT_FOUND;
-                keep_plan(pc, c, text, n->text.n_bytes, plan);
+                keep_plan(pc, c, text, n->text.n_bytes, n->n_values, plan);
         }
         rc = take_literals(n, arena, ret_literals, reterr);
         if (rc)
@@ -166,7 +168,7 @@ enum err_code plan_cache_get(struct plan_cache *pc, struct catalog *c, const cha
         enum err_code rc;
 
         *ret_literals = NULL;
-        make_key(pc, c, sql, n_bytes);
+        make_key(pc, c, sql, n_bytes, 0);
         plan = find_plan(pc, c);
         if (plan) {
                 *ret_plan = plan;
@@ -182,7 +184,7 @@ enum err_code plan_cache_get(struct plan_cache *pc, struct catalog *c, const cha
         rc = plan_build(c, sql, n_bytes, 0, &plan, reterr);
         if (rc)
                 return rc;
-        keep_plan(pc, c, sql, n_bytes, plan);
+        keep_plan(pc, c, sql, n_bytes, 0, plan);
         *ret_plan = plan;
         return ERR_OK;
 }

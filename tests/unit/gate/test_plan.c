@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sql/normalize.h"
 #include "tests/unit/gate/plan_sim.h"
 
 static const unsigned shard_counts[] = { 1, 3, 8 };
@@ -423,6 +424,33 @@ START_TEST(writes_like_sqlite)
 }
 END_TEST
 
+/* A text whose literals were taken out reads like one with the client's own parameters. */
+START_TEST(literals_and_parameters_are_told_apart)
+{
+        static const char literal[] = "SELECT a, b FROM t WHERE id = 7";
+        struct plan_arg seven = { NULL, value_integer(7) };
+        struct sql_normalized n = { 0 };
+        char parameter[100];
+
+        ck_assert(sql_normalize(literal, strlen(literal), &n));
+        snprintf(parameter, sizeof parameter, "%.*s", (int)n.text.n_bytes,
+                 (const char *)n.text.data);
+        ck_assert_ptr_nonnull(strchr(parameter, '?'));
+        sql_normalized_done(&n);
+        for (int first = 0; first < 2; first++) {
+                struct sim *s = make(3);
+
+                for (int i = 0; i < 4; i++) {
+                        if ((first + i) % 2)
+                                sim_check(s, literal, false);
+                        else
+                                sim_check_args(s, parameter, &seven, 1, false, false, NULL);
+                }
+                sim_free(s);
+        }
+}
+END_TEST
+
 START_TEST(parameters)
 {
         struct sim *s = make(8);
@@ -470,6 +498,7 @@ int main(void)
         tcase_add_test(tc, sum_overflow);
         tcase_add_test(tc, equal_keys_lie_together);
         tcase_add_test(tc, refuse);
+        tcase_add_test(tc, literals_and_parameters_are_told_apart);
         tcase_add_test(tc, parameters);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
