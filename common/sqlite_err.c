@@ -169,6 +169,7 @@ static const struct {
         { "", ": syntax error",               ERR_INVALID, "SYNTAX_ERROR" },
         { "incomplete input", "",             ERR_INVALID, "SYNTAX_ERROR" },
         { "unrecognized token: ", "",         ERR_INVALID, "SYNTAX_ERROR" },
+        { "not authorized", "",               ERR_DENIED, "NOT_ALLOWED" },
         { "cannot start a transaction ", "",  ERR_PRECONDITION, NULL },
         { "cannot commit", "",                ERR_PRECONDITION, NULL },
         { "cannot rollback", "",              ERR_PRECONDITION, NULL },

@@ -350,6 +350,21 @@ static enum err_code read_shards(struct catalog *c, const Shoal__V1__Keyspace *k
         return shard_map_new(entries, k->n_shards, &c->shards, reterr);
 }
 
+/* Functions that reach out of the database: into the process's memory, its log, its files. Every
+ * statement is prepared here before anything runs it. */
+static int on_authorize(void *arg, int action, const char *first, const char *function,
+                        const char *schema, const char *trigger)
+{
+        static const char *const denied[] = { "fts3_tokenizer", "sqlite_log", "load_extension",
+                                              "readfile",       "writefile",  "edit" };
+
+        if (action == SQLITE_FUNCTION)
+                for (size_t i = 0; i < ARRAY_LEN(denied); i++)
+                        if (strcasecmp(function, denied[i]) == 0)
+                                return SQLITE_DENY;
+        return SQLITE_OK;
+}
+
 enum err_code catalog_open_shadow(struct sqlite3 **ret_db, struct err *reterr)
 {
         struct sqlite3 *db = NULL;
@@ -358,7 +373,8 @@ enum err_code catalog_open_shadow(struct sqlite3 **ret_db, struct err *reterr)
                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                             NULL) != SQLITE_OK ||
             sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK ||
-            sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL) != SQLITE_OK) {
+            sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL) != SQLITE_OK ||
+            sqlite3_set_authorizer(db, on_authorize, NULL) != SQLITE_OK) {
                 sqlite3_close(db);
                 return err_set(reterr, ERR_EXHAUSTED, "NO_MEMORY",
                                "cannot open an in-memory database");

@@ -93,6 +93,8 @@ static const struct {
           "no such savepoint: absent" },
         { "WITH RECURSIVE f AS (SELECT 1 UNION ALL SELECT 2 FROM f) SELECT count(*) FROM f",
           ERR_CANCELLED, "SQLITE_INTERRUPT", SQLITE_INTERRUPT, -1, "interrupted" },
+        { "SELECT load_extension('x')", ERR_DENIED, "NOT_ALLOWED", SQLITE_ERROR, -1,
+          "not authorized" },
         { "ATTACH ':memory:' AS other", ERR_DENIED, "SQLITE_AUTH", SQLITE_AUTH, -1,
           "not authorized" },
         { "CREATE TABLE filler AS WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM "
