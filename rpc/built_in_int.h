@@ -19,6 +19,3 @@ struct health *health_free(struct health *h);
  * itself. */
 struct reflection *reflection_new(const struct rpc_server_options *o, struct rpc_method *methods);
 struct reflection *reflection_free(struct reflection *r);
-
-/* For streams that have no reason to outlive the server's wish to stop: ends them. */
-void built_in_end(struct rpc_call *c);

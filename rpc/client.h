@@ -36,7 +36,8 @@ void rpc_request_cancel(struct rpc_request *r); /* done still runs */
 struct rpc_stream_events {
         /* A message, borrowed for the call. slice holds exactly it, for those who want to keep a reference. */
         void (*on_message)(void *arg, const grpc_slice *slice);
-        /* Once, last: the stream has ended; e->code is ERR_OK when the server ended it cleanly. */
+        /* Once, last: the stream has ended; e->code is ERR_OK when the server ended it cleanly, and only then all its
+         * messages are certain to have come: a failure overtakes those not yet asked for (libgrpc drops them). */
         void (*on_end)(void *arg, const struct err *e);
         /* May be NULL. All queued writes have been taken by flow control. */
         void (*on_drained)(void *arg);

@@ -15,6 +15,7 @@ struct watcher {
         struct rpc_call *call;
         bool is_known; /* the service it asks about */
         bool is_writing;
+        bool is_ending;
         serving_status sent;
         struct watcher *prev;
         struct watcher *next;
@@ -77,15 +78,35 @@ static void check(struct rpc_call *c, void *arg)
         rpc_call_reply_message(c, &r.base);
 }
 
+static void forget(struct watcher *w)
+{
+        w->prev->next = w->next;
+        w->next->prev = w->prev;
+        free(w);
+}
+
 static void tell(struct watcher *w);
+
+/* With OK, for behind any other status a client may drop the message before. */
+static void end_if_told(struct watcher *w)
+{
+        struct rpc_call *c = w->call;
+
+        if (!w->is_ending || w->is_writing)
+                return;
+        forget(w);
+        rpc_call_end(c);
+}
 
 static void on_told(struct rpc_call *c, bool ok)
 {
         struct watcher *w = rpc_call_data(c);
 
         w->is_writing = false;
-        if (ok)
-                tell(w); /* it may have changed meanwhile; otherwise on_cancel is near */
+        if (!ok)
+                return; /* on_cancelled is near */
+        tell(w);        /* it may have changed meanwhile */
+        end_if_told(w);
 }
 
 static void tell(struct watcher *w)
@@ -100,28 +121,22 @@ static void tell(struct watcher *w)
         rpc_call_write(w->call, rpc_pack(&r.base), on_told);
 }
 
-void built_in_end(struct rpc_call *c)
+static void on_cancelled(struct rpc_call *c)
 {
         struct err e;
 
-        err_set(&e, ERR_UNAVAILABLE, "SHUTTING_DOWN", "the server is shutting down");
+        forget(rpc_call_data(c));
+        err_set(&e, ERR_CANCELLED, "CANCELLED", "the client watches no more");
         rpc_call_fail(c, &e);
 }
 
-static void forget(struct rpc_call *c)
+static void end_on_drain(struct rpc_call *c, void *arg)
 {
         struct watcher *w = rpc_call_data(c);
 
-        w->prev->next = w->next;
-        w->next->prev = w->prev;
-        free(w);
-        built_in_end(c);
-}
-
-static void forget_on_drain(struct rpc_call *c, void *arg)
-{
         (void)arg;
-        forget(c);
+        w->is_ending = true;
+        end_if_told(w);
 }
 
 static void watch(struct rpc_call *c, void *arg)
@@ -138,7 +153,7 @@ static void watch(struct rpc_call *c, void *arg)
         w->next = &h->watchers;
         w->prev->next = w->next->prev = w;
         rpc_call_set_data(c, w);
-        rpc_call_on_cancel(c, forget);
+        rpc_call_on_cancel(c, on_cancelled);
         tell(w);
 }
 
@@ -158,7 +173,7 @@ struct health *health_new(const char *const *services, struct rpc_method *method
                 .path = "/grpc.health.v1.Health/Watch",
                 .on_start = watch,
                 .arg = h,
-                .on_drain = forget_on_drain,
+                .on_drain = end_on_drain,
         };
         return h;
 }

@@ -141,12 +141,20 @@ static bool answer(const struct reflection *r, struct buf *b, const uint8_t *p, 
 
 static void on_read(struct rpc_call *c, bool ok);
 
+static void fail(struct rpc_call *c)
+{
+        struct err e;
+
+        err_set(&e, ERR_UNAVAILABLE, "SHUTTING_DOWN", "the server is shutting down");
+        rpc_call_fail(c, &e);
+}
+
 static void on_written(struct rpc_call *c, bool ok)
 {
         if (ok)
                 rpc_call_read(c, on_read);
         else
-                built_in_end(c);
+                fail(c);
 }
 
 static void on_read(struct rpc_call *c, bool ok)
@@ -180,7 +188,7 @@ static void reflect(struct rpc_call *c, void *arg)
 static void end_on_drain(struct rpc_call *c, void *arg)
 {
         (void)arg;
-        built_in_end(c);
+        fail(c);
 }
 
 /* The service of "/package.Service/Method". */

@@ -87,17 +87,25 @@ static void check_drained(struct rpc_server *s)
 
 /* The connections are broken off, not said goodbye to: between a goodbye and the client's hearing
  * of it libgrpc would end the client's new calls as CANCELLED, as if the client had wished it; so
- * they end as UNAVAILABLE. Answers that have been given are with the kernel by now. It also does
- * not depend on clients that never read the goodbye. */
-static void shut_down(struct rpc_server *s)
+ * they end as UNAVAILABLE. It also does not depend on clients that never read the goodbye. */
+static void shut_down(struct loop_timer *t)
 {
-        if (s->is_shutting_down)
-                return;
+        struct rpc_server *s = CONTAINER_OF(t, struct rpc_server, grace);
+
         s->is_shutting_down = true;
-        loop_timer_cancel(s->loop, &s->grace);
         loop_expect(s->loop, &s->shut_down);
         grpc_server_shutdown_and_notify(s->server, s->loop->cq, &s->shut_down);
         grpc_server_cancel_all_calls(s->server);
+}
+
+/* With nothing under way the rest of the grace is not needed, but clients are given time to read
+ * the last answers: a connection that breaks while they are sending may take those with it. */
+static void check_idle(struct rpc_server *s)
+{
+        int64_t at_us = mono_us() + LINGER_US;
+
+        if (!s->n_accepted && !s->is_shutting_down && at_us < s->grace.at_us)
+                loop_timer_set(s->loop, &s->grace, at_us);
 }
 
 void server_call_gone(struct rpc_call *c)
@@ -113,8 +121,8 @@ void server_call_gone(struct rpc_call *c)
         if (c->is_accepted)
                 s->n_accepted--;
         put_spare(s, c);
-        if (s->is_draining && !s->n_accepted)
-                shut_down(s);
+        if (s->is_draining)
+                check_idle(s);
         check_drained(s);
 }
 
@@ -255,11 +263,6 @@ static void on_shut_down(struct loop_tag *tag, bool ok)
         check_drained(s);
 }
 
-static void on_grace_over(struct loop_timer *t)
-{
-        shut_down(CONTAINER_OF(t, struct rpc_server, grace));
-}
-
 static void fill_methods(struct rpc_server *s, const struct rpc_server_options *o)
 {
         struct rpc_method built_in[HEALTH_METHODS + REFLECTION_METHODS];
@@ -285,7 +288,7 @@ static struct rpc_server *server_new(struct loop *l, const struct rpc_server_opt
         s->loop = l;
         s->live.prev = s->live.next = s->first_young = &s->live;
         s->shut_down.fn = on_shut_down;
-        s->grace.fn = on_grace_over;
+        s->grace.fn = shut_down;
         s->sweep_timer.fn = on_sweep;
         s->max_request_depth = (unsigned) or (o->max_request_depth, 16);
         s->max_request_fields = or (o->max_request_fields, 100000);
@@ -355,8 +358,7 @@ void rpc_server_drain(struct rpc_server *s, uint64_t grace_ms, void (*done)(void
                 next = c->next;
                 call_unref(c);
         }
-        if (!s->n_accepted)
-                shut_down(s);
+        check_idle(s);
 }
 
 struct rpc_server *rpc_server_free(struct rpc_server *s)

@@ -8,7 +8,8 @@
 #include "rpc/server.h"
 
 enum {
-        SWEEP_US = 4000, /* a cancelled call is noticed within two of these */
+        SWEEP_US = 4000,   /* a cancelled call is noticed within two of these */
+        LINGER_US = 50000, /* between the last answer and the end of the connections */
         MAX_GRACE_MS = 24 * 3600 * 1000,
         /* Calls of a method that libgrpc may hand over before we offer more. Debian's libgrpc looks
          * for each event's tag among all that are outstanding, one by one, so methods that are

@@ -352,7 +352,8 @@ START_TEST(slow_reader_leaves)
 }
 END_TEST
 
-START_TEST(failure_comes_after_the_messages)
+/* It may overtake messages, but is never taken for a clean end. */
+START_TEST(failure)
 {
         struct listener l = { 0 };
 
@@ -360,7 +361,7 @@ START_TEST(failure_comes_after_the_messages)
         rpc_stream_write(l.stream, text_of(""));
         rpc_stream_close_send(l.stream);
         loop_run_until(fx.loop, &l.is_ended);
-        ck_assert_uint_eq(l.n_messages, _i ? 1 : 2);
+        ck_assert_uint_le(l.n_messages, _i ? 1 : 2);
         ck_assert_int_eq(l.e.code, _i ? ERR_ABORTED : ERR_PRECONDITION);
         ck_assert_str_eq(l.e.msg, _i ? "on second thought" : "enough");
         ck_assert_str_eq(l.e.reason, _i ? "TEST" : "CONSTRAINT");
@@ -441,7 +442,7 @@ static Suite *suite(void)
         tcase_add_test(t, server_streaming);
         tcase_add_test(t, slow_reader);
         tcase_add_loop_test(t, slow_reader_leaves, 0, N_LEAVES);
-        tcase_add_loop_test(t, failure_comes_after_the_messages, 0, 2);
+        tcase_add_loop_test(t, failure, 0, 2);
         tcase_add_test(t, nobody_there);
         tcase_add_test(t, freed_in_an_event);
         tcase_add_test(t, large_messages);
