@@ -358,10 +358,11 @@ static void run_seed(unsigned seed)
 START_TEST(random_queries)
 {
         const char *one = getenv("SHOAL_TEST_SEED");
-        unsigned n = getenv("SHOAL_TEST_LONG") ? N_LONG_SEEDS : N_SEEDS;
+        const char *is_long = getenv("SHOAL_TEST_LONG");
+        unsigned n = is_long && *is_long ? N_LONG_SEEDS : N_SEEDS;
 
         for (unsigned i = 0; i < n; i++) {
-                fprintf(stderr, "\rseed %u ", i);
+                fprintf(stderr, "seed %u\n", i);
                 run_seed(one ? (unsigned)atoi(one) : i);
                 if (one)
                         break;
