@@ -11,6 +11,8 @@ enum { ARENA_BYTES = 1 << 30, MAX_REPORTED = 5 };
 
 bool split_insert_applies(const struct err *refusal)
 {
+        if (refusal->code == ERR_EXHAUSTED)
+                return true;
         return refusal->code == ERR_UNIMPLEMENTED &&
                strcmp(refusal->reason, "WRITE_SPANS_SHARDS") == 0;
 }
@@ -91,8 +93,9 @@ static void tell_once(struct shell *sh, const struct origin *from)
         if (from->progress)
                 progress_clear(from->progress);
         fputs("Note: INSERTs of several rows are loaded row by row, not atomically: their rows lie "
-              "on several shards, and "
-              "this version has no transactions over shards.\n",
+              "on "
+              "several shards, and this version has no transactions over shards, or they are too "
+              "large for one statement.\n",
               stderr);
 }
 

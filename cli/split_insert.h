@@ -1,6 +1,7 @@
 /* split_insert.h - INSERT … VALUES (…), (…) as one INSERT a row, so that dumps can be loaded while
- * the gate refuses writes that span shards (UNIMPLEMENTED, WRITE_SPANS_SHARDS). Not atomic, and it
- * says so. Transactions make all of this unnecessary. */
+ * the gate refuses writes that span shards (UNIMPLEMENTED, WRITE_SPANS_SHARDS), and such as are too
+ * large for it (RESOURCE_EXHAUSTED). Not atomic, and it says so. Transactions make the first reason
+ * go away. */
 #pragma once
 
 #include <stdbool.h>

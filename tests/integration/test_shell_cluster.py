@@ -167,6 +167,15 @@ class Data(OnACluster):
         self.assertEqual(len(tables), 11)
         self.assertEqual(client.rows("SELECT count(*), sum(Milliseconds) FROM Track"), [(3503, 1378778040)])
 
+    def test_an_insert_too_large_for_the_gate(self):
+        k = self.new_keyspace("large")
+        with tempfile.TemporaryDirectory(prefix="shoal-test-") as directory:
+            path = pathlib.Path(directory) / "large.sql"
+            rows = ",\n".join(f"({i}, '{'x' * 1000}')" for i in range(2000))
+            path.write_text(f"CREATE TABLE t (a INTEGER PRIMARY KEY, b);\nINSERT INTO t VALUES\n{rows};\n")
+            self.shoal("--keyspace", k, text=f".read {path}\n")
+            self.assertEqual(self.shoal("--keyspace", k, "SELECT count(*), sum(length(b)) FROM t"), "2000|2000000\n")
+
     def test_import(self):
         k = self.new_keyspace("import")
         with tempfile.TemporaryDirectory(prefix="shoal-test-") as directory:

@@ -65,7 +65,10 @@ START_TEST(refusals)
         struct err other = { .code = ERR_UNIMPLEMENTED, .reason = "JOIN" };
         struct err reason = { .code = ERR_INVALID, .reason = "WRITE_SPANS_SHARDS" };
 
+        struct err large = { .code = ERR_EXHAUSTED };
+
         ck_assert(split_insert_applies(&spans));
+        ck_assert(split_insert_applies(&large));
         ck_assert(!split_insert_applies(&other));
         ck_assert(!split_insert_applies(&reason));
 }
