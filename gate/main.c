@@ -117,12 +117,13 @@ int main(int argc, char **argv)
                 return 0;
         log_init(p.gate.options.id, level);
         p.gate.loop = loop_new();
+        /* Runs on the loop, that is when all is started. */
+        loop_on_terminate(p.gate.loop, on_terminate, &p);
         if (start(&p, &err)) {
                 log_event(LOG_ERROR, "start_failed", "reason=%s error=%s", err.reason,
                           log_quote(err.msg));
                 return 1;
         }
-        loop_on_terminate(p.gate.loop, on_terminate, &p);
         loop_run(p.gate.loop);
         stop(&p);
         conf_done(&gate_conf, &p.gate.options);
