@@ -39,7 +39,7 @@ void env_open(struct env *env)
 
 void env_close(struct env *env)
 {
-        struct request r;
+        struct write_try r;
 
         request_init(&r, env, ENGINE_WRITE_CLOSE, "");
         request_submit(&r);
@@ -216,7 +216,7 @@ static void describe(struct outcome *o, const struct buf *b)
 
 static void finish_request(struct engine_write *w)
 {
-        struct request *r = CONTAINER_OF(w, struct request, w);
+        struct write_try *r = CONTAINER_OF(w, struct write_try, w);
         struct outcome *o = &r->outcome;
 
         if (w->failure)
@@ -234,7 +234,8 @@ static void finish_request(struct engine_write *w)
         pthread_mutex_unlock(&r->mu);
 }
 
-void request_init(struct request *r, struct env *env, enum engine_write_kind kind, const char *sql)
+void request_init(struct write_try *r, struct env *env, enum engine_write_kind kind,
+                  const char *sql)
 {
         memset(r, 0, sizeof *r);
         r->st = (struct engine_stmt){
@@ -250,7 +251,7 @@ void request_init(struct request *r, struct env *env, enum engine_write_kind kin
         pthread_cond_init(&r->cond, NULL);
 }
 
-void request_submit(struct request *r)
+void request_submit(struct write_try *r)
 {
         struct err e = ERR_INIT;
 
@@ -261,7 +262,7 @@ void request_submit(struct request *r)
         finish_request(&r->w);
 }
 
-const struct outcome *request_wait(struct request *r)
+const struct outcome *request_wait(struct write_try *r)
 {
         pthread_mutex_lock(&r->mu);
         while (!r->is_done)
@@ -270,7 +271,7 @@ const struct outcome *request_wait(struct request *r)
         return &r->outcome;
 }
 
-void request_done(struct request *r)
+void request_done(struct write_try *r)
 {
         engine_write_done(&r->w);
         pthread_mutex_destroy(&r->mu);
@@ -280,7 +281,7 @@ void request_done(struct request *r)
 void env_write_with(struct env *env, const char *sql, const struct value *params, size_t n,
                     struct outcome *ret)
 {
-        struct request r;
+        struct write_try r;
 
         request_init(&r, env, ENGINE_WRITE_EXECUTE, sql);
         r.st.params = params;
@@ -300,7 +301,7 @@ const char *env_write(struct env *env, const char *sql)
 
 void env_ready(struct env *env, uint64_t min_ts)
 {
-        struct request r;
+        struct write_try r;
 
         request_init(&r, env, ENGINE_WRITE_READY, "");
         r.w.min_ts = min_ts;
@@ -316,7 +317,7 @@ const char *env_schema(struct env *env, uint64_t version, const char *id, const 
         struct engine_schema_change change = {
                 .version = version, .sql = sql, .undo_sql = undo_sql, .undo = undo
         };
-        struct request r;
+        struct write_try r;
         char name[32];
 
         snprintf(name, sizeof name, "c%" PRIu64, version);

@@ -49,7 +49,7 @@ struct outcome {
 };
 
 /* One write that can be waited for. */
-struct request {
+struct write_try {
         struct engine_write w;
         struct engine_stmt st;
         struct outcome outcome;
@@ -60,10 +60,11 @@ struct request {
 };
 
 /* sql and what the struct then points to are borrowed until request_wait(). */
-void request_init(struct request *r, struct env *env, enum engine_write_kind kind, const char *sql);
-void request_submit(struct request *r);
-const struct outcome *request_wait(struct request *r); /* valid until request_done() */
-void request_done(struct request *r);
+void request_init(struct write_try *r, struct env *env, enum engine_write_kind kind,
+                  const char *sql);
+void request_submit(struct write_try *r);
+const struct outcome *request_wait(struct write_try *r); /* valid until request_done() */
+void request_done(struct write_try *r);
 
 /* Keeps the writers from running until env_release(), so that what is submitted meanwhile makes one
  * batch. */

@@ -170,7 +170,7 @@ END_TEST
 START_TEST(writes_exceed_what_their_session_saw)
 {
         uint64_t seen = hlc_now(&env.hlc) + hlc_from_us(10 * 1000 * 1000);
-        struct request r;
+        struct write_try r;
 
         request_init(&r, &env, ENGINE_WRITE_EXECUTE, "INSERT INTO t DEFAULT VALUES");
         r.w.min_ts = seen;
@@ -185,7 +185,7 @@ START_TEST(a_pin_during_a_commit)
 {
         uint64_t first = write_row();
         struct outcome during, after;
-        struct request r;
+        struct write_try r;
 
         pin(first + 1); /* opens a reader's connection */
         faulty_disk_hold_sync();

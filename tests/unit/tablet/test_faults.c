@@ -30,7 +30,7 @@ static void open_all(void)
 static void close_all(void)
 {
         struct engine_shard *own = env.shard;
-        struct request r;
+        struct write_try r;
 
         env.shard = other;
         request_init(&r, &env, ENGINE_WRITE_CLOSE, "");
@@ -93,7 +93,7 @@ static const struct {
 
 START_TEST(a_commit_fails)
 {
-        struct request r[3];
+        struct write_try r[3];
 
         faulty_disk_fail_writes("/1/-.db-wal", failures[_i].error, failures[_i].n_good);
         env_hold(&env);
@@ -172,7 +172,7 @@ START_TEST(a_large_statement_fills_the_disk)
                 "INSERT INTO t(v) " COUNT(30000) "SELECT hex(zeroblob(200)) FROM r",
                 "INSERT INTO t VALUES (5001, 'small')",
         };
-        struct request r[3];
+        struct write_try r[3];
 
         /* Beyond what the small ones need: the disk has room for them. */
         faulty_disk_fail_writes("/1/-.db-wal", ENOSPC, 100);
@@ -366,14 +366,14 @@ enum { N_KILLS = 6, N_SLOTS = 4, MAX_KEYS = 10000 };
 static void write_until_killed(int fd, int round)
 {
         static char sql[N_SLOTS][128];
-        struct request r[N_SLOTS];
+        struct write_try r[N_SLOTS];
         int n = 0;
 
         env_open(&env);
         for (int i = 0; i < N_SLOTS; i++)
                 r[i].is_done = true, r[i].w.kind = ENGINE_WRITE_CLOSE;
         for (;; n++) {
-                struct request *x = &r[n % N_SLOTS];
+                struct write_try *x = &r[n % N_SLOTS];
 
                 if (x->w.kind == ENGINE_WRITE_EXECUTE) {
                         int key = (round << 20) + n - N_SLOTS;

@@ -411,7 +411,7 @@ START_TEST(idle_connections_make_room)
                             metric_value(metric_gauge("shoal_tablet_connections", "", "")), MAX);
                 }
         for (int i = 0; i < N_SHARDS; i++) {
-                struct request r;
+                struct write_try r;
 
                 env.shard = shards[i];
                 request_init(&r, &env, ENGINE_WRITE_CLOSE, "");

@@ -34,7 +34,7 @@ static const struct outcome *ask(const char *id, const char *digest, const char 
                                  const char *sql)
 {
         static struct outcome o;
-        struct request r;
+        struct write_try r;
 
         request_init(&r, &env, sql ? ENGINE_WRITE_EXECUTE : ENGINE_WRITE_PROBE, sql ? sql : "");
         r.w.request_id = text(id);
@@ -119,7 +119,7 @@ END_TEST
  */
 START_TEST(twice_in_one_batch)
 {
-        struct request r[3];
+        struct write_try r[3];
 
         env_hold(&env);
         for (int i = 0; i < 3; i++) {
@@ -162,7 +162,7 @@ END_TEST
 START_TEST(old_ids_go)
 {
         enum { N = 600 };
-        struct request *r = xcalloc(N, sizeof *r);
+        struct write_try *r = xcalloc(N, sizeof *r);
         static char ids[N][16];
 
         env_close(&env);

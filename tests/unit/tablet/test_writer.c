@@ -39,7 +39,7 @@ static void tear_down(void)
 }
 
 /* Submits the statements so that they make one batch, and waits for all. */
-static void run_batch(struct request *requests, const char *const *sql, size_t n)
+static void run_batch(struct write_try *requests, const char *const *sql, size_t n)
 {
         env_hold(&env);
         for (size_t i = 0; i < n; i++) {
@@ -51,7 +51,7 @@ static void run_batch(struct request *requests, const char *const *sql, size_t n
                 request_wait(&requests[i]);
 }
 
-static void free_batch(struct request *requests, size_t n)
+static void free_batch(struct write_try *requests, size_t n)
 {
         for (size_t i = 0; i < n; i++)
                 request_done(&requests[i]);
@@ -180,7 +180,7 @@ static const struct {
 
 START_TEST(one_batch)
 {
-        struct request requests[MAX_BATCH];
+        struct write_try requests[MAX_BATCH];
         uint64_t n_before = n_undone();
         size_t n = 0;
 
@@ -208,7 +208,7 @@ START_TEST(a_batch_is_one_commit)
         static const char *const sql[] = { "INSERT INTO t VALUES (2, 'a')",
                                            "INSERT INTO t VALUES (3, 'x')",
                                            "INSERT INTO t VALUES (4, 'b')" };
-        struct request requests[3];
+        struct write_try requests[3];
         struct outcome later;
 
         run_batch(requests, sql, 3);
@@ -229,7 +229,7 @@ START_TEST(what_runs_again_is_the_same)
                 "INSERT INTO now SELECT 2, strftime('%s', 'now') RETURNING n, at",
                 "INSERT INTO t VALUES (3, 'boom')",
         };
-        struct request requests[3];
+        struct write_try requests[3];
 
         env_hold(&env);
         for (int i = 0; i < 3; i++) {
@@ -271,7 +271,7 @@ START_TEST(stopped_while_running)
         };
         _Atomic bool cancelled = false;
         _Atomic unsigned n_done = 0;
-        struct request requests[3];
+        struct write_try requests[3];
 
         env_hold(&env);
         for (int i = 0; i < 3; i++) {
@@ -299,7 +299,7 @@ END_TEST
 START_TEST(stopped_before_it_ran)
 {
         _Atomic bool cancelled = false;
-        struct request r;
+        struct write_try r;
 
         env_hold(&env);
         request_init(&r, &env, ENGINE_WRITE_EXECUTE, "DELETE FROM t");
@@ -317,7 +317,7 @@ END_TEST
 
 START_TEST(withdrawn_from_the_queue)
 {
-        struct request a, b;
+        struct write_try a, b;
 
         env_hold(&env);
         request_init(&a, &env, ENGINE_WRITE_EXECUTE, "DELETE FROM t");
@@ -344,7 +344,7 @@ START_TEST(slow_ones_do_not_hold_the_batch)
                 "INSERT INTO now " ENDLESS "SELECT x, x FROM r",
         };
         _Atomic bool cancelled = false;
-        struct request requests[2];
+        struct write_try requests[2];
 
         env_hold(&env);
         for (int i = 0; i < 2; i++) {
@@ -365,7 +365,7 @@ END_TEST
 
 START_TEST(queue_is_bounded)
 {
-        struct request requests[4];
+        struct write_try requests[4];
 
         env_close(&env);
         env.o.max_queue = 3;
@@ -389,7 +389,7 @@ START_TEST(queue_is_bounded_in_bytes)
 {
         static const char big[3000] = "";
         struct value v = value_blob(big, sizeof big);
-        struct request requests[3];
+        struct write_try requests[3];
 
         env_close(&env);
         env.o.max_queue_bytes = 7000;
@@ -415,7 +415,7 @@ END_TEST
 static void *write_many(void *arg)
 {
         for (int i = 0; i < N_PER_THREAD; i++) {
-                struct request r;
+                struct write_try r;
 
                 request_init(&r, &env, ENGINE_WRITE_EXECUTE,
                              i % 10 == 9 ? "INSERT INTO t VALUES (1000, 'boom')"
