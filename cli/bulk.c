@@ -147,6 +147,11 @@ static void take_result(struct bulk *b, long tag, const Shoal__V1__StatementResu
                 return;
         }
         err_set(&e, (enum err_code)r->code, "", "%s", r->message);
+        if (is_open(r)) {
+                /* Asked for often enough: what follows would fare no better. */
+                b->broken = e;
+                return;
+        }
         b->n_failed++;
         b->failed(b->arg, tag, &e);
 }

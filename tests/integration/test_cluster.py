@@ -59,6 +59,28 @@ class Life(unittest.TestCase):
             c.up()
             self.assertEqual(c.describe(), before)
 
+    def test_two_gates(self):
+        """What one has been told the other knows, tables included."""
+        with Cluster(tablets=1, shards=2, gates=2) as c:
+            first, second = c.client(gate=0), c.client(gate=1)
+            first.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)")
+            first.execute("INSERT INTO t (b) VALUES ('x')")
+            wait_for("the table", lambda: self.has_table(second))
+            second.execute("INSERT INTO t (b) VALUES ('y')")
+            for client in (first, second):
+                self.assertEqual(client.rows("SELECT b FROM t ORDER BY b"), [("x",), ("y",)])
+            self.assertEqual(first.rows("SELECT count(DISTINCT a) FROM t"), [(2,)])
+
+    @staticmethod
+    def has_table(client):
+        try:
+            client.execute("SELECT * FROM t")
+            return True
+        except SqlError as e:
+            if e.code != "NOT_FOUND":
+                raise
+            return False
+
     def test_purge(self):
         with tempfile.TemporaryDirectory(prefix="shoal-test-") as parent:
             directory = pathlib.Path(parent) / "c"

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from lib.cluster import build_dir
+from lib.cluster import build_dir, wait_for
 from lib.fake_gate import FakeGate
 from lib.terminal import Terminal
 
@@ -252,12 +252,28 @@ class Imports(ShellTest):
         self.assertEqual(sum(1 for a, b in zip(order, order[1:]) if b != a + 1), 2)
         self.assertGreater(self.gate.n_batches, 5)
 
-    def test_gate_that_stays_away(self):
+    def test_tablet_that_stays_away(self):
+        """The import stops after a while; it does not go on to fail row by row."""
+        self.gate.db.execute("CREATE TABLE t(a)")
+        self.gate.unavailable = 1 << 30
+        self.write("t.csv", "1\n" * 3000)
+        _, errors = self.shoal(text=".import t.csv t\nSELECT 1;\n", code=3)
+        self.assertEqual(errors, "Error near line 1: t.csv: stopped after 0 rows: a tablet is away [UNAVAILABLE]\n")
+        self.assertEqual(self.gate.n_batches, 9)
+
+    def test_interrupt(self):
         self.gate.db.execute("CREATE TABLE t(a)")
         self.gate.unavailable = 1 << 30
         self.write("t.csv", "1\n")
-        _, errors = self.shoal(text=".import t.csv t\n", code=1)
-        self.assertIn("a tablet is away", errors)
+        with subprocess.Popen([SHOAL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=self.env(), cwd=self.dir) as process:
+            process.stdin.write(".import t.csv t\nSELECT 1;\n")
+            process.stdin.flush()
+            wait_for("the first batch", lambda: self.gate.n_batches)
+            process.send_signal(signal.SIGINT)
+            out, errors = process.communicate(timeout=20)
+        self.assertEqual((process.returncode, out), (130, ""))
+        self.assertIn("interrupted", errors)
 
     def test_bad_input(self):
         self.gate.db.execute("CREATE TABLE t(a)")
