@@ -30,9 +30,9 @@ class TimeLimit(BaseException):
 class Report(unittest.TestResult):
     """A line a test; tracebacks and the logs of the cluster where one failed."""
 
-    def __init__(self, limit_s, clusters):
+    def __init__(self, limit_s, cluster):
         super().__init__()
-        self.clusters = clusters
+        self.cluster = cluster
         self.limit_s = limit_s
         self.passed = 0
         self.failed = set()  # ids: a test with three failed subtests has failed once
@@ -78,8 +78,9 @@ class Report(unittest.TestResult):
         self.failed.add(test.id())
         self.line("FAIL", test)
         print(text)
-        for cluster in self.clusters:
-            print(cluster.logs())
+        for logs in [*self.cluster.last_words, *(c.logs() for c in self.cluster.live)]:
+            print(logs)
+        self.cluster.last_words.clear()
         sys.stdout.flush()
 
 
@@ -126,7 +127,7 @@ def main():
     signal.signal(signal.SIGALRM, on_alarm)
     # Ended from outside, a test still takes its cluster down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    report = Report(LONG_TEST_LIMIT_S if args.long else TEST_LIMIT_S, Cluster.live)
+    report = Report(LONG_TEST_LIMIT_S if args.long else TEST_LIMIT_S, Cluster)
     unittest.TestSuite(group_by_class(chosen)).run(report)
     print(f"{report.passed} passed, {len(report.failed)} failed, {len(report.skipped)} skipped", flush=True)
     return 1 if report.failed or (not report.passed and not report.skipped) else 0

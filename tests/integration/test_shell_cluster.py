@@ -205,6 +205,7 @@ class Data(OnACluster):
                     cluster.restart(process_id)
                 errors = importing.stderr.read()
                 self.assertEqual(importing.wait(60), 0, errors)
+            wait_for("the client to find the new gate", lambda: self.count(client) >= n)
             self.assertEqual(client.rows("SELECT count(*), count(DISTINCT id), sum(id), count(DISTINCT rowid) FROM t"),
                              [(n, n, n * (n - 1) // 2, n)])
 

@@ -36,6 +36,7 @@ class Cluster:
     flags and env: ("tablet:--pool-threads=2", …), ("gate:SHOAL_LOG_LEVEL=debug", …)."""
 
     live = []  # for the runner, which shows the logs when a test fails
+    last_words = []  # logs of clusters that a failing test has left
 
     def __init__(self, tablets=3, shards=8, gates=1, flags=(), env=(), directory=None):
         self.keep = directory is not None
@@ -53,7 +54,9 @@ class Cluster:
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, exception, *_):
+        if exception:
+            Cluster.last_words.append(self.logs())
         self.close()
 
     # ---- the script
