@@ -311,6 +311,8 @@ struct sql_expr *sql_expr_call_finish(struct sql_parser *p, struct sql_expr *cal
         call->span.end = p->end_of_last;
         call->call.filter = filter;
         call->call.over = over;
+        if (over && call->call.is_distinct)
+                sql_fail(p, call->span.start, "DISTINCT is not supported for window functions");
         return sql_expr_finish(p, call);
 }
 

@@ -24,17 +24,28 @@ static bool cut_word(struct sql_str *s, const char *text, const char *word)
 }
 
 /* To the grammar, GENERATED ALWAYS at the end of a type may be part of its name, as it is to
- * SQLite's. */
+ * SQLite's. Goes back to the end of the word before. */
 static void cut_generated_always(struct sql_str *type)
 {
         char *text = (char *)type->data;
+        struct sql_token t = { 0, 0 };
+        uint32_t end = 0;
+        uint32_t end_before = 0;
+        bool is_cut;
 
         if (type->n_bytes < 16 || !cut_word(type, text, "always"))
                 return;
-        (void)cut_word(type, text, "generated");
+        is_cut = cut_word(type, text, "generated");
         text[type->n_bytes] = '\0';
-        if (!type->n_bytes)
-                type->data = NULL;
+        while (sql_lex(text, t.offset + t.n_bytes, &t) != 0) {
+                end_before = end;
+                end = t.offset + t.n_bytes;
+        }
+        /* Still there if a comment parted it from ALWAYS, which hides it from SQLite. */
+        if (!is_cut && end >= 9 && strncasecmp(text + end - 9, "generated", 9) == 0)
+                end = end_before;
+        text[end] = '\0';
+        *type = (struct sql_str){ end ? text : NULL, end };
 }
 
 struct sql_column_def *sql_column_def_new(struct sql_parser *p, struct sql_name name,

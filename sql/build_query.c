@@ -321,19 +321,6 @@ uint32_t sql_join_type(struct sql_parser *p, struct sql_token a, struct sql_toke
         return join;
 }
 
-void sql_refuse_nulls(struct sql_parser *p, const struct sql_order_terms *terms)
-{
-        for (uint32_t i = 0; i < terms->n; i++) {
-                const struct sql_order_term *t = terms->items[i];
-
-                if (t->nulls) {
-                        sql_fail(p, t->span.start, "unsupported use of NULLS %s",
-                                 t->nulls == SQL_NULLS_FIRST ? "FIRST" : "LAST");
-                        return;
-                }
-        }
-}
-
 /* ---- INSERT ---- */
 
 struct sql_insert *sql_insert_finish(struct sql_parser *p, struct sql_insert *s,

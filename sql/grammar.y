@@ -678,7 +678,6 @@ insert_tail(A) ::= upserts(U) ON(T) CONFLICT upsert_action(X) returning(R).
 upserts(A) ::= . { A = (struct sql_upserts){ 0 }; }
 upserts(A) ::= upserts(A) ON(T) CONFLICT LP order_terms(C) RP where(W) upsert_action(X).
 {
-        sql_refuse_nulls(p, &C);
         X->span.start = T.offset;
         X->target = C;
         X->target_where = W;
@@ -816,6 +815,12 @@ table_options(A) ::= table_option(O).
         A = (struct sql_table_options){ 0 };
         sql_option_push(p, &A, O);
 }
+/* SQLite takes this comma, too. */
+table_options(A) ::= COMMA table_option(O).
+{
+        A = (struct sql_table_options){ 0 };
+        sql_option_push(p, &A, O);
+}
 table_options(A) ::= table_options(A) COMMA table_option(O). { sql_option_push(p, &A, O); }
 table_options(A) ::= table_options(A) no_comma table_option(O). { sql_option_push(p, &A, O); }
 /* Only beside one of Shoal's. */
@@ -947,7 +952,7 @@ column_constraint(A) ::= COLLATE(T) label_name(N).
         A = sql_constraint_new(p, SQL_CONSTRAINT_COLLATE, T.offset);
         A->collation = N;
 }
-column_constraint(A) ::= GENERATED ALWAYS generated(G). { A = G; A->has_always = true; }
+column_constraint(A) ::= GENERATED ALWAYS generated(G). { A = G; }
 column_constraint(A) ::= generated(A).
 %type generated {struct sql_constraint *}
 generated(A) ::= AS(T) LP expr(E) RP.
@@ -1022,7 +1027,6 @@ table_constraints(A) ::= table_constraints(A) table_constraint(C).
 table_constraint(A) ::= constraint_name(A).
 table_constraint(A) ::= PRIMARY(T) KEY LP order_terms(C) autoincrement(I) RP on_conflict(X).
 {
-        sql_refuse_nulls(p, &C);
         A = sql_constraint_new(p, SQL_CONSTRAINT_PRIMARY_KEY, T.offset);
         A->columns = C;
         A->autoincrement = I;
@@ -1030,7 +1034,6 @@ table_constraint(A) ::= PRIMARY(T) KEY LP order_terms(C) autoincrement(I) RP on_
 }
 table_constraint(A) ::= UNIQUE(T) LP order_terms(C) RP on_conflict(X).
 {
-        sql_refuse_nulls(p, &C);
         A = sql_constraint_new(p, SQL_CONSTRAINT_UNIQUE, T.offset);
         A->columns = C;
         A->conflict = X;
@@ -1067,7 +1070,6 @@ cmd(A) ::= CREATE(K) index_flags(F) INDEX if_not_exists(I) object(N) ON name(T) 
 {
         struct sql_create_index *x = sql_node_new(p, SQL_CREATE_INDEX);
 
-        sql_refuse_nulls(p, &C);
         x->span = (struct sql_span){ K.offset, BEFORE };
         x->is_unique = F.is_unique;
         x->is_global = F.is_global;

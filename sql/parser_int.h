@@ -157,8 +157,6 @@ struct sql_sources sql_from_add(struct sql_parser *p, struct sql_from_prefix *pr
 /* Up to three words before JOIN; those absent have n_bytes 0. */
 uint32_t sql_join_type(struct sql_parser *p, struct sql_token a, struct sql_token b,
                        struct sql_token c);
-/* NULLS FIRST and LAST have no place in indexes and constraints. */
-void sql_refuse_nulls(struct sql_parser *p, const struct sql_order_terms *terms);
 
 /* ---- INSERT, UPDATE, DELETE ---- */
 

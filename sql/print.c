@@ -7,6 +7,7 @@
 #include "sql/grammar.h"
 #include "sql/lexer_int.h"
 #include "sql/print_int.h"
+#include "sql/shape_int.h"
 
 /* ---- tokens ---- */
 
@@ -79,23 +80,24 @@ void sql_quote_name(struct buf *b, const char *s, size_t n_bytes)
         add_quoted(b, s, n_bytes, '`');
 }
 
-/* A name may stand bare wherever it is if it is no keyword and not TRUE or FALSE, which bare are
- * values. */
+/* A name may stand bare wherever it is if it is no keyword: not all keywords that may be names may
+ * be so everywhere. */
 static bool can_be_bare(const struct sql_name *n)
 {
         struct sql_token t;
 
-        if (!n->n_bytes || n->text[0] == '"' || n->text[0] == '`' || n->text[0] == '[')
-                return false;
-        if (sql_name_is(n, "true") || sql_name_is(n, "false"))
-                return false;
-        return sql_lex(n->text, 0, &t) == TK_ID && t.offset == 0 && t.n_bytes == n->n_bytes;
+        return n->n_bytes && !strchr("\"`[", n->text[0]) && sql_lex(n->text, 0, &t) == TK_ID &&
+               t.offset == 0 && t.n_bytes == n->n_bytes;
 }
 
 static enum sql_quote quote_for(const struct sql_name *n)
 {
         switch (n->quote) {
         case SQL_QUOTE_AUTO:
+                if (sql_name_is_truth(n))
+                        return SQL_QUOTE_BACKTICK;
+                return can_be_bare(n) ? SQL_QUOTE_NONE : SQL_QUOTE_BACKTICK;
+        case SQL_QUOTE_NONE:
                 return can_be_bare(n) ? SQL_QUOTE_NONE : SQL_QUOTE_BACKTICK;
         case SQL_QUOTE_BRACKET:
                 return memchr(n->text, ']', n->n_bytes) ? SQL_QUOTE_BACKTICK : SQL_QUOTE_BRACKET;

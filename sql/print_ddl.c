@@ -85,9 +85,9 @@ static void print_key(struct sql_printer *pr, const struct sql_constraint *c)
 
 static void print_generated(struct sql_printer *pr, const struct sql_constraint *c)
 {
-        static const char *const storages[] = { "", "VIRTUAL", "STORED" };
+        static const char *const storages[] = { "VIRTUAL", "STORED" };
 
-        sql_emit(pr, c->has_always ? "GENERATED ALWAYS AS" : "AS");
+        sql_emit(pr, "GENERATED ALWAYS AS");
         print_parenthesised(pr, c->expr);
         sql_emit(pr, storages[c->storage]);
 }
@@ -354,9 +354,9 @@ static void print_transaction(struct sql_printer *pr, const struct sql_transacti
                 [SQL_TRANSACTION_BEGIN_EXCLUSIVE] = "BEGIN EXCLUSIVE",
                 [SQL_TRANSACTION_COMMIT] = "COMMIT",
                 [SQL_TRANSACTION_ROLLBACK] = "ROLLBACK",
-                [SQL_TRANSACTION_ROLLBACK_TO] = "ROLLBACK TO",
+                [SQL_TRANSACTION_ROLLBACK_TO] = "ROLLBACK TO SAVEPOINT",
                 [SQL_TRANSACTION_SAVEPOINT] = "SAVEPOINT",
-                [SQL_TRANSACTION_RELEASE] = "RELEASE",
+                [SQL_TRANSACTION_RELEASE] = "RELEASE SAVEPOINT",
         };
 
         sql_emit(pr, words[s->type]);
@@ -383,7 +383,7 @@ static void print_pragma(struct sql_printer *pr, const struct sql_pragma *s)
 
 static void print_attach(struct sql_printer *pr, const struct sql_attach *s)
 {
-        sql_emit_clause(pr, "ATTACH", s->file);
+        sql_emit_clause(pr, "ATTACH DATABASE", s->file);
         sql_emit_clause(pr, "AS", s->schema);
         sql_emit_clause(pr, "KEY", s->key);
 }
@@ -437,7 +437,7 @@ void sql_print_ddl_(struct sql_printer *pr, const struct sql_node *n)
                 print_attach(pr, node);
                 break;
         case SQL_DETACH:
-                sql_emit_clause(pr, "DETACH", ((const struct sql_detach *)node)->schema);
+                sql_emit_clause(pr, "DETACH DATABASE", ((const struct sql_detach *)node)->schema);
                 break;
         case SQL_VACUUM:
                 print_vacuum(pr, node);

@@ -146,7 +146,7 @@ static const struct sql_field constraint_fields[] = {
         FIELD(NUMBER, constraint, type), FIELD(NAME, constraint, name), FIELD(NUMBER, constraint, conflict),
         FIELD(NODES, constraint, columns), FIELD(NUMBER, constraint, sort),
         FIELD(BOOL, constraint, autoincrement), FIELD(NODE, constraint, expr),
-        FIELD(BOOL, constraint, is_parenthesised), FIELD(BOOL, constraint, has_always),
+        FIELD(BOOL, constraint, is_parenthesised),
         FIELD(NUMBER, constraint, storage), FIELD(NAME, constraint, collation),
         FIELD(NAMES, constraint, from_columns), FIELD(NAME, constraint, to_table),
         FIELD(NAMES, constraint, to_columns), FIELD(NUMBER, constraint, on_delete),

@@ -29,5 +29,8 @@ struct sql_shape {
 /* Of any kind but SQL_NONE and SQL_EMPTY. */
 const struct sql_shape *sql_shape_of(enum sql_kind kind);
 
+/* TRUE and FALSE, which are values when they stand bare. */
+bool sql_name_is_truth(const struct sql_name *n);
+
 bool sql_strs_add(struct arena *a, struct sql_strs *list, struct sql_str s);
 bool sql_variables_add(struct arena *a, struct sql_variables *list, struct sql_variable v);

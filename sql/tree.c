@@ -36,6 +36,11 @@ bool sql_name_is(const struct sql_name *a, const char *text)
         return a->text && strlen(text) == a->n_bytes && same_folded(a->text, text, a->n_bytes);
 }
 
+bool sql_name_is_truth(const struct sql_name *n)
+{
+        return sql_name_is(n, "true") || sql_name_is(n, "false");
+}
+
 /* Room for one more; the old array is left to the arena. */
 static bool grow(struct arena *a, void **items, uint32_t n, uint32_t *n_allocated, size_t n_bytes)
 {

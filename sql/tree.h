@@ -577,6 +577,7 @@ enum sql_walk sql_walk(void *node, sql_walk_fn *pre, sql_walk_fn *post, void *ct
  * exhausted, or the tree is deeper than SQL_MAX_WALK_DEPTH. NULL gives NULL. */
 void *sql_clone(struct arena *a, const void *node) must_check_;
 
-/* The same tree, spans, offsets, depths and `bound` apart. fold_names: as SQLite compares names,
- * without regard to ASCII case and quotes (but "x" differs from x: it may be a string). */
+/* The same tree, spans, offsets, depths, `bound` and the texts of result columns apart, and quotes
+ * of names where they mean nothing ("x" may be a string; bare TRUE is a value). fold_names: names
+ * are the same regardless of ASCII case. */
 bool sql_equal(const void *a, const void *b, bool fold_names);

@@ -43,8 +43,7 @@ enum sql_initially {
 };
 
 enum sql_storage {
-        SQL_STORAGE_NONE = 0, /* means VIRTUAL */
-        SQL_STORAGE_VIRTUAL,
+        SQL_STORAGE_VIRTUAL = 0, /* also if nothing is written */
         SQL_STORAGE_STORED,
 };
 
@@ -59,7 +58,6 @@ struct sql_constraint {
         bool autoincrement;
         struct sql_expr *expr;
         bool is_parenthesised; /* DEFAULT (expr) */
-        bool has_always;       /* GENERATED ALWAYS was written */
         enum sql_storage storage;
         struct sql_name collation;
         /* FOREIGN KEY */

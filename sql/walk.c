@@ -216,15 +216,29 @@ struct comparer {
 
 static bool same_node(struct comparer *c, const struct sql_node *a, const struct sql_node *b);
 
+/* Quotes that make no string of a name are all the same, but bare TRUE and FALSE are no names. */
+static bool same_quote(const struct sql_name *a, const struct sql_name *b)
+{
+        enum sql_quote x = a->quote;
+        enum sql_quote y = b->quote;
+
+        if (x == y)
+                return true;
+        if (x == SQL_QUOTE_DOUBLE || y == SQL_QUOTE_DOUBLE || x == SQL_QUOTE_SINGLE ||
+            y == SQL_QUOTE_SINGLE)
+                return false;
+        return (x != SQL_QUOTE_NONE && y != SQL_QUOTE_NONE) || !sql_name_is_truth(a);
+}
+
 static bool same_name(const struct comparer *c, const struct sql_name *a, const struct sql_name *b)
 {
         if (!a->text || !b->text)
                 return !a->text && !b->text;
-        if (c->fold_names)
-                return (a->quote == SQL_QUOTE_DOUBLE) == (b->quote == SQL_QUOTE_DOUBLE) &&
-                       sql_name_same(a, b);
-        return a->quote == b->quote && a->n_bytes == b->n_bytes &&
-               memcmp(a->text, b->text, a->n_bytes) == 0;
+        if (!same_quote(a, b))
+                return false;
+        return c->fold_names
+                   ? sql_name_same(a, b)
+                   : a->n_bytes == b->n_bytes && memcmp(a->text, b->text, a->n_bytes) == 0;
 }
 
 static bool same_names(const struct comparer *c, const struct sql_names *a,

@@ -12,10 +12,7 @@
 enum verdict {
         VERDICT_FINE = 0, /* prepared */
         VERDICT_SYNTAX,   /* refused for its syntax */
-        VERDICT_LATER,    /* refused for something that SQLite looks at once it has read the whole
-                             statement */
-        VERDICT_MIDWAY,   /* refused for something else while it was being read: the rest is unknown
-                           */
+        VERDICT_OTHER,    /* refused for what is no concern of a parser that knows no names */
         VERDICT_TOO_DEEP, /* refused for its nesting */
 };
 
