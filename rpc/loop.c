@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "rpc/lock_graph.h"
 #include "rpc/loop_int.h"
 
 enum { EVENTS_BETWEEN_TIMERS = 16 };
@@ -59,6 +60,7 @@ struct loop *loop_new(void)
         sigset_t ours, before;
 
         /* Threads of libgrpc inherit the mask: signals are for us, not for them. */
+        lock_graph_stop();
         gpr_set_log_function(log_of_grpc);
         sigfillset(&ours);
         pthread_sigmask(SIG_BLOCK, &ours, &before);

@@ -1,5 +1,6 @@
 /* bare.h - what the modes of bare_path share: a queue polled by one thread, and tags that know what
- * to do. It uses libgrpc and nothing of rpc/, so that what rpc/ costs shows in the comparison. */
+ * to do. It sets libgrpc up as rpc/ does but uses nothing of it, so that what rpc/ costs shows in
+ * the comparison. */
 #pragma once
 
 #include <grpc/grpc.h>

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "rpc/lock_graph.h"
 #include "tests/bench/bare.h"
 
 grpc_completion_queue *bare_cq;
@@ -169,6 +170,7 @@ int main(int argc, char **argv)
         }
         signal(SIGTERM, note_signal);
         signal(SIGINT, note_signal);
+        lock_graph_stop();
         grpc_init();
         bare_cq = grpc_completion_queue_create_for_next(NULL);
         rc = run_mode(argv[1], &o);

@@ -81,7 +81,7 @@ START_TEST(port_taken)
         ck_assert_ptr_null(s);
         ck_assert_str_eq(e.reason, "ADDRESS_UNAVAILABLE");
         ck_assert_ptr_nonnull(strstr(e.msg, fx.address));
-        o.address = "nowhere.invalid:1";
+        o.address = "192.0.2.1:1";
         ck_assert_int_eq(rpc_server_start(fx.loop, &o, &s, &e), ERR_UNAVAILABLE);
         assert_echo("the first one is not disturbed");
 }
