@@ -66,6 +66,7 @@ static void free_running(struct running *r)
 
 static void free_batch(struct batch *b)
 {
+        b->gate->n_result_bytes -= b->n_result_bytes;
         for (size_t i = 0; b->items && i < b->request.n_statements; i++) {
                 struct item *it = &b->items[i];
 
@@ -188,6 +189,7 @@ static void note_outcome(struct item *it, const struct execution *x, const struc
         it->result.columns = it->columns;
         it->result.n_columns_bytes = x->plan->n_columns_bytes;
         b->n_result_bytes += result_size(&it->result);
+        b->gate->n_result_bytes += result_size(&it->result);
 }
 
 static void put_back(struct item *it)

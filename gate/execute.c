@@ -22,6 +22,13 @@ static void begin(struct execution *x);
 
 /* ---- the end */
 
+/* What an owner holds of an answer in one piece counts until it is done. */
+static void uncount_bytes(struct execution *x)
+{
+        x->gate->n_result_bytes -= x->n_counted_bytes;
+        x->n_counted_bytes = 0;
+}
+
 static void drop_plan(struct execution *x)
 {
         plan_unref(x->plan);
@@ -91,6 +98,8 @@ void execution_cancel(struct execution *x, enum err_code code)
 void execution_done(struct execution *x)
 {
         assert(!x->active);
+        if (x->gate)
+                uncount_bytes(x);
         drop_plan(x);
         buf_done(&x->stats);
 }
@@ -163,6 +172,7 @@ void execute_fail(struct execution *x, const struct err *e)
                 execute_stop(x);
                 execute_abandon_write(x);
                 x->n_bytes = 0;
+                uncount_bytes(x);
                 begin_again(x, schema);
                 return;
         }
@@ -170,6 +180,27 @@ void execute_fail(struct execution *x, const struct err *e)
 }
 
 /* ---- rows */
+
+/* Of n_bytes more. Streams hold little, and what they hold is bounded elsewhere. */
+static enum err_code check_size(struct execution *x, size_t n_bytes, struct err *reterr)
+{
+        struct gate *g = x->gate;
+
+        if (x->max_bytes && x->n_bytes > x->max_bytes)
+                return err_set(reterr, ERR_EXHAUSTED, "RESULT_TOO_LARGE",
+                               "the result is larger than %llu bytes; ExecuteStream has no such "
+                               "limit",
+                               (unsigned long long)x->max_bytes);
+        if (x->request.streaming)
+                return ERR_OK;
+        if (g->n_result_bytes + n_bytes > g->options.results_memory)
+                return err_set(reterr, ERR_EXHAUSTED, "RESULTS_MEMORY",
+                               "answers in one piece take all the memory this gate has for them; "
+                               "ExecuteStream needs little");
+        g->n_result_bytes += n_bytes;
+        x->n_counted_bytes += n_bytes;
+        return ERR_OK;
+}
 
 bool execute_give(struct execution *x, grpc_slice rows, size_t tag)
 {
@@ -182,11 +213,8 @@ bool execute_give(struct execution *x, grpc_slice rows, size_t tag)
                 return true;
         }
         x->n_bytes += n_bytes;
-        if (x->max_bytes && x->n_bytes > x->max_bytes) {
+        if (check_size(x, n_bytes, &e)) {
                 grpc_slice_unref(rows);
-                err_set(&e, ERR_EXHAUSTED, "RESULT_TOO_LARGE",
-                        "the result is larger than %llu bytes; ExecuteStream has no such limit",
-                        (unsigned long long)x->max_bytes);
                 execute_fail(x, &e);
                 return false;
         }

@@ -84,6 +84,7 @@ struct execution {
         bool active;
         uint64_t max_rows, max_bytes;
         uint64_t n_rows, n_bytes; /* rows of shards; bytes given to the owner */
+        uint64_t n_counted_bytes; /* of them, those in gate.n_result_bytes */
 
         struct execution_part *parts;
         size_t n_parts, n_parts_ended;

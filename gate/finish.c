@@ -10,7 +10,7 @@ enum {
         /* Small finishes are one trip to the pool: less than this is not worth one of its own. */
         LOAD_BATCH_BYTES = 64 << 10,
         /* A database that has grown beyond this is not kept. */
-        MAX_KEPT_BYTES = 1 << 20,
+        MAX_KEPT_BYTES = 512 << 10,
         LOCAL_STOPS = 20,              /* of 1000 operations each, on the loop thread */
         LOCAL_VALUE_BYTES = 256 << 10, /* larger values are not made there */
 };

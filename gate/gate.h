@@ -33,6 +33,7 @@ struct gate_options {
         uint64_t max_statement_bytes;
         uint64_t max_statements; /* under way in this gate */
         uint64_t max_result_rows, max_result_bytes;
+        uint64_t results_memory; /* rows of answers in one piece, all together */
         uint64_t max_batch_statements;
         uint64_t plan_cache_bytes;
         uint64_t finish_memory; /* per statement */
@@ -59,6 +60,7 @@ struct gate {
         struct ddl_driver *ddl;
         struct gate_metrics *metrics;      /* any thread */
         size_t n_statements;               /* under way */
+        size_t n_result_bytes;             /* held for answers in one piece */
         struct topology_listener listener; /* keeps the tablets as topo tells */
 };
 

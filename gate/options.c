@@ -50,6 +50,8 @@ static const struct conf_def defs[] = {
           "Rows of an answer in one piece, where the client sets no limit; ExecuteStream has none." },
         { "max-result-bytes", CONF_BYTES, MEMBER(max_result_bytes), "64MiB", 1024, 1 << 30, "BYTES",
           "Size of an answer in one piece, and of one value; ExecuteStream's answers have no limit." },
+        { "results-memory", CONF_BYTES, MEMBER(results_memory), "1GiB", 1024, 1ULL << 40, "BYTES",
+          "Memory for the rows of all answers in one piece that are being put together." },
         { "plan-cache", CONF_BYTES, MEMBER(plan_cache_bytes), "64MiB", 0, 1ULL << 40, "BYTES",
           "Memory for plans of statements." },
         { "finish-memory", CONF_BYTES, MEMBER(finish_memory), "8MiB", 64 << 10, 1ULL << 40, "BYTES",

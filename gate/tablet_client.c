@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <uthash.h>
 
 #include "common/log.h"
 #include "gate/tablet_wire.h"
@@ -51,7 +52,7 @@ struct tablet_stream {
 
 struct tablet_client {
         struct tablets *all;
-        struct tablet_client *next;
+        UT_hash_handle hh;
         char *id, *address;
         struct rpc_channel *channel;
         struct tablet_call *waiting; /* the last to come is first */
@@ -62,7 +63,7 @@ struct tablet_client {
 /* Owner: the loop thread. */
 struct tablets {
         struct tablets_options options;
-        struct tablet_client *first;
+        struct tablet_client *by_id;
 };
 
 /* ---- slots */
@@ -545,8 +546,7 @@ void tablets_put(struct tablets *all, const char *id, const char *address)
                 t->streams[i].first_free = NO_SLOT;
                 t->streams[i].reopen.fn = open_stream;
         }
-        t->next = all->first;
-        all->first = t;
+        HASH_ADD_KEYPTR(hh, all->by_id, t->id, strlen(t->id), t);
         connect(t, address);
 }
 
@@ -560,14 +560,11 @@ static void free_tablet(struct tablet_client *t)
 
 void tablets_drop(struct tablets *all, const char *id)
 {
-        struct tablet_client **p = &all->first, *t;
+        struct tablet_client *t = tablets_find(all, id);
 
-        while (*p && strcmp((*p)->id, id) != 0)
-                p = &(*p)->next;
-        t = *p;
         if (!t)
                 return;
-        *p = t->next;
+        HASH_DEL(all->by_id, t);
         disconnect(t, "it has left the cluster");
         while (t->waiting)
                 end_call_away(t->waiting, t->id, "it has left the cluster");
@@ -585,15 +582,12 @@ static bool is_listed(const char *id, const struct tablet_address *list, size_t 
 
 void tablets_set(struct tablets *all, const struct tablet_address *list, size_t n)
 {
-        struct tablet_client *t = all->first;
+        struct tablet_client *t, *next;
 
-        while (t) {
-                bool keep = is_listed(t->id, list, n);
-                const char *id = t->id;
-
-                t = t->next;
-                if (!keep)
-                        tablets_drop(all, id);
+        HASH_ITER(hh, all->by_id, t, next)
+        {
+                if (!is_listed(t->id, list, n))
+                        tablets_drop(all, t->id);
         }
         for (size_t i = 0; i < n; i++)
                 tablets_put(all, list[i].id, list[i].address);
@@ -601,18 +595,18 @@ void tablets_set(struct tablets *all, const struct tablet_address *list, size_t 
 
 struct tablet_client *tablets_find(struct tablets *all, const char *id)
 {
-        struct tablet_client *t = all->first;
+        struct tablet_client *t;
 
-        while (t && strcmp(t->id, id) != 0)
-                t = t->next;
+        HASH_FIND_STR(all->by_id, id, t);
         return t;
 }
 
 size_t tablets_n_connected(const struct tablets *all)
 {
+        const struct tablet_client *t;
         size_t n = 0;
 
-        for (const struct tablet_client *t = all->first; t; t = t->next) {
+        for (t = all->by_id; t; t = t->hh.next) {
                 for (unsigned i = 0; i < t->n_streams; i++)
                         n += t->streams[i].is_up;
         }
@@ -634,12 +628,13 @@ struct tablets *tablets_new(const struct tablets_options *o)
 
 struct tablets *tablets_free(struct tablets *all)
 {
+        struct tablet_client *t, *next;
+
         if (!all)
                 return NULL;
-        while (all->first) {
-                struct tablet_client *t = all->first;
-
-                all->first = t->next;
+        HASH_ITER(hh, all->by_id, t, next)
+        {
+                HASH_DEL(all->by_id, t);
                 for (unsigned i = 0; i < t->n_streams; i++) {
                         struct tablet_stream *s = &t->streams[i];
 

@@ -72,6 +72,7 @@ void gate_fixture_stop(struct gate_fixture *fx)
         loop_run_until(fx->loop, &drained);
         fx->server = rpc_server_free(fx->server);
         ck_assert_uint_eq(fx->gate.n_statements, 0);
+        ck_assert_uint_eq(fx->gate.n_result_bytes, 0);
         gate_stop(&fx->gate);
         service_stop(&fx->gate);
         for (size_t i = 0; i < GATE_TABLETS; i++)

@@ -363,6 +363,34 @@ START_TEST(byte_limit)
 }
 END_TEST
 
+/* What all answers in one piece hold together is bounded too, and freed with them. */
+START_TEST(memory_of_all_results)
+{
+        static const char *const args[] = { "--results-memory=60KiB", NULL };
+        struct client_answer a;
+
+        gate_fixture_stop(&fx);
+        gate_fixture_start(&fx, args);
+        for (size_t i = 0; i < GATE_TABLETS; i++)
+                fx.fakes[i].on_request = answer_large;
+        gate_fixture_publish(&fx, 4, 1);
+        for (int i = 0; i < 2; i++) {
+                run(&a, "SELECT a FROM t", NULL);
+                ck_assert_int_eq(a.e.code, ERR_EXHAUSTED);
+                ck_assert_str_eq(a.e.reason, "RESULTS_MEMORY");
+                ck_assert_uint_eq(fx.gate.n_result_bytes, 0);
+                client_done(&a);
+        }
+        for (size_t i = 0; i < GATE_TABLETS; i++)
+                fx.fakes[i].on_request = follow_script;
+        for (int i = 0; i < 100; i++) {
+                run(&a, "SELECT a FROM t", NULL);
+                ck_assert_int_eq(a.e.code, ERR_OK);
+                client_done(&a);
+        }
+}
+END_TEST
+
 /* The client goes away, or its time is up: the tablets hear of it. */
 START_TEST(given_up)
 {
@@ -574,6 +602,7 @@ int main(void)
         tcase_add_test(t, limits);
         tcase_add_test(t, row_limit_over_shards);
         tcase_add_test(t, byte_limit);
+        tcase_add_test(t, memory_of_all_results);
         tcase_add_loop_test(t, given_up, 0, 6);
         tcase_add_loop_test(t, refused, 0, ARRAY_LEN(refusals));
         tcase_add_test(t, explained);
