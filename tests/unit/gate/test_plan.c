@@ -17,8 +17,8 @@ static const char *const setup[] = {
         "CREATE TABLE two (x INTEGER, y TEXT, z, PRIMARY KEY (x, y)) WITHOUT ROWID",
         "CREATE TABLE plain (a, b)",
         "CREATE TABLE one (a INTEGER PRIMARY KEY, b) UNSHARDED",
-        "CREATE TABLE h (tenant INTEGER, id INTEGER, v, PRIMARY KEY (id, tenant)) SHARD BY HASH "
-        "(tenant)",
+        ("CREATE TABLE h (tenant INTEGER, id INTEGER, v, PRIMARY KEY (id, tenant)) "
+         "SHARD BY HASH (tenant)"),
         "CREATE TABLE empty (id INTEGER PRIMARY KEY, a)",
         "CREATE INDEX t_a ON t (a)",
 };
