@@ -1,6 +1,7 @@
 /* log.c - one line an event, written with one write(2). Any thread. */
 #include "common/log.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static enum log_level min_level_shown = LOG_INFO;
 void log_init(const char *process, enum log_level min_level)
 {
         snprintf(process_name, sizeof process_name, "%s", process);
+        signal(SIGPIPE, SIG_IGN);
         min_level_shown = min_level;
 }
 

@@ -6,7 +6,8 @@
 
 enum log_level { LOG_DEBUG = 0, LOG_INFO = 1, LOG_WARN = 2, LOG_ERROR = 3 };
 
-/* Names the process in each line ("tablet-0") and sets what is printed. Before any thread. */
+/* Names the process in each line ("tablet-0") and sets what is printed. Before any thread. SIGPIPE
+ * is ignored from then on: a reader of the log that goes away must not end the process. */
 void log_init(const char *process, enum log_level min_level);
 /* ERR_INVALID: none of debug, info, warn, error. */
 enum err_code log_level_parse(const char *s, enum log_level *ret_level,

@@ -244,6 +244,19 @@ START_TEST(lines_do_not_mix)
 }
 END_TEST
 
+START_TEST(reader_goes_away)
+{
+        int ends[2];
+
+        ck_assert_int_eq(pipe(ends), 0);
+        ck_assert_int_ge(dup2(ends[1], STDERR_FILENO), 0);
+        close(ends[0]);
+        close(ends[1]);
+        log_init("x", LOG_INFO);
+        log_event(LOG_INFO, "unheard");
+}
+END_TEST
+
 static Suite *log_suite(void)
 {
         Suite *s = suite_create("log");
@@ -259,6 +272,7 @@ static Suite *log_suite(void)
         tcase_add_test(t, limited);
         tcase_add_test(t, suppressed_are_counted);
         tcase_add_test(t, lines_do_not_mix);
+        tcase_add_test(t, reader_goes_away);
         suite_add_tcase(s, t);
         return s;
 }
