@@ -181,7 +181,9 @@ static void run_job(struct pool_job *job)
         struct finish *f = CONTAINER_OF(job, struct finish, job);
         enum err_code rc = ERR_OK;
 
-        if (!f->used)
+        if (is_stopped(f))
+                rc = err_set(&f->err, ERR_CANCELLED, "CANCELLED", "nobody wants it any more");
+        if (!rc && !f->used)
                 rc = open_db(f);
         if (!rc)
                 rc = load_pieces(f);

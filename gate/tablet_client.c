@@ -47,7 +47,7 @@ struct tablet_stream {
         uint64_t backoff_ms;
         struct loop_timer reopen;
         struct slot *slots;
-        uint32_t n_slots, n_used, first_free;
+        uint32_t n_slots, first_free;
 };
 
 struct tablet_client {
@@ -85,7 +85,6 @@ static bool take_slot(struct tablet_stream *s, struct tablet_call *c)
         }
         s->first_free = s->slots[i].next_free;
         s->slots[i].call = c;
-        s->n_used++;
         c->id = (uint64_t)s->slots[i].generation << 32 | i;
         c->stream = s;
         c->state = CALL_SENT;
@@ -102,7 +101,6 @@ static void free_slot(struct tablet_call *c)
                 s->slots[i].generation = 1;
         s->slots[i].next_free = s->first_free;
         s->first_free = i;
-        s->n_used--;
         c->stream = NULL;
 }
 
