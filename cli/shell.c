@@ -178,7 +178,7 @@ static void fail_statement(struct shell *sh, const struct origin *from, const st
                 progress_clear(from->progress);
         fflush(sh->out);
         report_error(stderr, e, from->file, from->is_script ? line : 0, sql, n_bytes);
-        if (sh->exit_code == EXIT_OK)
+        if (sh->exit_code == EXIT_OK || report_exit_code(e) != EXIT_SQL)
                 sh->exit_code = report_exit_code(e);
 }
 

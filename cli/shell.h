@@ -31,7 +31,7 @@ struct shell {
         bool told_row_by_row; /* the note of cli/split_insert.h has been given */
         unsigned read_depth;  /* .read inside .read */
         FILE *out;            /* results; standard output unless .output */
-        int exit_code;        /* of the first thing that failed */
+        int exit_code;        /* of what failed; what ends a script outweighs a statement */
 };
 
 /* Where a statement comes from. */

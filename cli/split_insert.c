@@ -92,10 +92,9 @@ static void tell_once(struct shell *sh, const struct origin *from)
         sh->told_row_by_row = true;
         if (from->progress)
                 progress_clear(from->progress);
-        fputs("Note: INSERTs of several rows are loaded row by row, not atomically: their rows lie "
-              "on "
-              "several shards, and this version has no transactions over shards, or they are too "
-              "large for one statement.\n",
+        fputs("Note: INSERTs of several rows are loaded row by row, not atomically: they are too "
+              "large for one statement, or their rows lie on several shards, and this version has "
+              "no transactions over shards.\n",
               stderr);
 }
 

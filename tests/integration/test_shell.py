@@ -141,6 +141,12 @@ class Errors(ShellTest):
         _, errors = self.shoal("--gate", "127.0.0.1:1", text="SELECT 1;\nSELECT 2;\n", code=3)
         self.assertEqual(errors.count("UNAVAILABLE"), 1)
 
+    def test_unavailable_outweighs_a_failed_statement(self):
+        self.gate.db.execute("CREATE TABLE t(a)")
+        self.gate.unavailable = 1 << 30
+        self.write("t.csv", "1\n")
+        self.shoal(text="SELECT nope;\n.import t.csv t\n", code=3)
+
     def test_timeout(self):
         _, errors = self.shoal("--timeout", "200ms", "SELECT wait_for_ever", code=1)
         self.assertIn("[DEADLINE_EXCEEDED]", errors)
