@@ -57,5 +57,8 @@ struct value affinity_apply(enum affinity affinity, const struct value *v,
                 r = number_to_text(v, scratch);
         else if (affinity != AFFINITY_TEXT && affinity != AFFINITY_BLOB && v->type == VALUE_TEXT)
                 r = text_to_number(v);
+        /* Of an integer beyond 2^53 a real keeps only the first digits. */
+        if (affinity == AFFINITY_REAL && r.type == VALUE_INTEGER)
+                r = value_real((double)r.integer);
         return canonical_number(r);
 }

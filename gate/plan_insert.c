@@ -22,6 +22,11 @@ static enum err_code unimplemented(struct insert *in, const char *reason, const 
         return err_set(in->p->reterr, ERR_UNIMPLEMENTED, reason, "%s", what);
 }
 
+static bool is_replacing(const struct insert *in)
+{
+        return in->stmt->is_replace || in->stmt->conflict == SQL_CONFLICT_REPLACE;
+}
+
 /* ---- which value stands for which column */
 
 static enum err_code read_columns(struct insert *in)
@@ -86,25 +91,61 @@ static struct sql_expr *make_variable(struct insert *in, int slot)
         return e;
 }
 
+/* A sharding column that the statement leaves to its default: the value is sent, since a shard that
+ * computed random() again would keep the row under a key that leads elsewhere. */
+static enum err_code default_key(struct insert *in, struct sql_row *row, int column, int *ret_slot)
+{
+        const struct catalog_column *c = &in->table->columns[column];
+        struct sql_name name = sql_name_of(c->name);
+        struct sql_expr *e;
+        enum err_code rc = default_slot(in, column, ret_slot);
+
+        if (rc || !c->fallback)
+                return rc;
+        e = make_variable(in, *ret_slot);
+        if (!e || !sql_list_add(in->p->scratch, &row->values, e) ||
+            (row == in->rows[0] && !sql_names_add(in->p->scratch, &in->stmt->columns, &name)))
+                return planner_no_memory(in->p);
+        return ERR_OK;
+}
+
+/* Where NULL is not allowed, REPLACE takes the default in its place. It may be the constraint's own
+ * ON CONFLICT that says so; of all else such a NULL is refused or ignored, wherever it goes. */
+static enum err_code unless_null(struct insert *in, int column, int *slot)
+{
+        const struct catalog_column *c = &in->table->columns[column];
+        struct plan_slot instead = { .kind = SLOT_EXPRESSION };
+
+        if (!c->not_null || !c->fallback)
+                return ERR_OK;
+        instead.expr =
+            arena_printf(in->p->arena, "SELECT ifnull(?%d, (%s))", *slot + 1, c->fallback);
+        return instead.expr ? planner_add_slot(in->p, &instead, slot) : planner_no_memory(in->p);
+}
+
 /* The slot that has the value of a sharding column in one row. What the gate computes once must not
  * be computed again. */
 static enum err_code key_slot(struct insert *in, struct sql_row *row, int column, int *ret_slot)
 {
         int at = position_of(in, column);
+        int value;
         struct sql_expr **e;
         enum err_code rc;
 
         if (at < 0)
-                return default_slot(in, column, ret_slot);
+                return default_key(in, row, column, ret_slot);
         e = &row->values.items[at];
         if (!is_computable(*e))
                 return unimplemented(
                     in, "WRITE_READS_SHARDS",
                     "the value of a sharding column must not need a query: not there yet");
-        rc = planner_value_slot(in->p, *e, ret_slot);
+        rc = planner_value_slot(in->p, *e, &value);
+        *ret_slot = value;
+        if (!rc)
+                rc = unless_null(in, column, ret_slot);
         if (rc)
                 return rc;
-        *e = make_variable(in, *ret_slot);
+        *e = make_variable(in, is_replacing(in) ? *ret_slot : value);
         return *e ? ERR_OK : planner_no_memory(in->p);
 }
 
@@ -121,8 +162,7 @@ static bool sharded_by_rowid(const struct catalog_table *t)
  * it stay. */
 static bool hides_taken_rowids(const struct insert *in)
 {
-        return sharded_by_rowid(in->table) && (in->stmt->is_replace || in->stmt->upserts.n ||
-                                               in->stmt->conflict == SQL_CONFLICT_REPLACE ||
+        return sharded_by_rowid(in->table) && (is_replacing(in) || in->stmt->upserts.n ||
                                                in->stmt->conflict == SQL_CONFLICT_IGNORE ||
                                                in->stmt->conflict == SQL_CONFLICT_FAIL);
 }

@@ -195,6 +195,38 @@ class Keys(unittest.TestCase):
                 twin.run("INSERT INTO r VALUES (0.0, 'zero')")
                 twin.same_error("INSERT INTO r VALUES (-0.0, 'zero')")
                 twin.same("SELECT b FROM r WHERE a = -0.0")
+                twin.run("INSERT INTO r VALUES (9223372036854775807, 'large')")
+                twin.same_error("INSERT INTO r VALUES (9223372036854775808.0, 'again')")
+                twin.run("INSERT INTO r VALUES (9007199254740993, 'rounded')")
+                twin.same_error("INSERT INTO r VALUES (9007199254740992, 'again')")
+                twin.same("SELECT b FROM r WHERE a = 9007199254740992")
+
+    def test_default_of_a_key(self):
+        for twin in clusters.twins():
+            with self.subTest(twin.label):
+                for table, key in [("t", "a TEXT DEFAULT (hex(randomblob(8))) PRIMARY KEY"),
+                                   ("u", "a INT NOT NULL DEFAULT (random()) PRIMARY KEY")]:
+                    twin.client.execute(f"CREATE TABLE {table} ({key}, b)")
+                    inserted = [twin.client.rows(f"INSERT INTO {table} (b) VALUES ({i}) RETURNING a") for i in range(9)]
+                    if table == "u":
+                        inserted.append(twin.client.rows("REPLACE INTO u VALUES (NULL, 9) RETURNING a"))
+                    for rows in inserted:
+                        self.assertEqual(twin.client.rows(f"SELECT a FROM {table} WHERE a = ?", rows[0]), rows)
+
+    def test_default_instead_of_null(self):
+        for twin in clusters.twins():
+            with self.subTest(twin.label):
+                twin.run("CREATE TABLE t (a INT NOT NULL ON CONFLICT REPLACE DEFAULT 7 PRIMARY KEY, b)")
+                twin.run("CREATE TABLE u (a INT NOT NULL DEFAULT 7 PRIMARY KEY, b)")
+                for table in "tu":
+                    twin.run(f"INSERT INTO {table} (b) VALUES (1)")
+                    twin.run(f"REPLACE INTO {table} VALUES (NULL, 2)")
+                    twin.run(f"INSERT OR REPLACE INTO {table} (a, b) VALUES (?, 3)", (None,))
+                    twin.same_error(f"INSERT INTO {table} VALUES (7, 4)")
+                    twin.same(f"SELECT * FROM {table}")
+                    twin.same(f"SELECT * FROM {table} WHERE a = 7")
+                twin.same_error("INSERT INTO u VALUES (NULL, 5)")
+                twin.same_error("INSERT INTO t VALUES (NULL, 5)")
 
     def test_text_key_compared_with_a_number(self):
         for twin in clusters.twins():
