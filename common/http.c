@@ -216,8 +216,8 @@ static enum err_code open_listener(const char *address, int *ret_fd, struct err 
                                "HTTP address \"%s\" is not HOST:PORT", address);
         rc = getaddrinfo(host, port, &hints, &list);
         if (rc)
-                return err_set(reterr, ERR_UNAVAILABLE, "ADDRESS_UNAVAILABLE", "HTTP address %s: %s",
-                               address, gai_strerror(rc));
+                return err_set(reterr, ERR_UNAVAILABLE, "ADDRESS_UNAVAILABLE",
+                               "HTTP address %s: %s", address, gai_strerror(rc));
         for (const struct addrinfo *ai = list; ai && fd < 0; ai = ai->ai_next)
                 fd = listen_at(ai);
         freeaddrinfo(list);

@@ -269,7 +269,8 @@ static enum err_code name_params(struct planner *p, size_t n_literals)
 
                 if (!v->name.data)
                         continue;
-                plan->param_names[v->number - 1] = arena_strndup(p->arena, v->name.data, v->name.n_bytes);
+                plan->param_names[v->number - 1] =
+                    arena_strndup(p->arena, v->name.data, v->name.n_bytes);
                 if (!plan->param_names[v->number - 1])
                         return planner_no_memory(p);
         }

@@ -85,6 +85,6 @@ void topology_wait_version(struct topology *t, struct topology_wait *w, uint64_t
 /* fn does not run any more. Also when it is not waiting (w zeroed, or fn has run). */
 void topology_wait_cancel(struct topology_wait *w);
 
-/* What a call to topo failed with, for the client: where nobody answered, code UNAVAILABLE and reason
- * TOPO_AWAY; else as topo said it. */
+/* What a call to topo failed with, for the client: where nobody answered, code UNAVAILABLE and
+ * reason TOPO_AWAY; else as topo said it. */
 struct err topology_call_error(const struct err *e);

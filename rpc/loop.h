@@ -1,5 +1,6 @@
-/* loop.h - a completion queue and the one thread that polls it: everything of gRPC happens on that thread, and it
- * never waits for anything else. Work that may block goes to a pool (common/pool.h) and comes back by loop_post(). */
+/* loop.h - a completion queue and the one thread that polls it: everything of gRPC happens on that
+ * thread, and it never waits for anything else. Work that may block goes to a pool (common/pool.h)
+ * and comes back by loop_post(). */
 #pragma once
 
 #include <grpc/grpc.h>
@@ -23,13 +24,14 @@ struct loop_task {
 
 struct loop_timer {
         void (*fn)(struct loop_timer *timer);
-        int64_t at_us; /* mono_us() */
+        int64_t at_us;     /* mono_us() */
         size_t heap_index; /* 0: not armed */
 };
 
 /* grpc_init() is done by the first loop, grpc_shutdown() by the last. Never NULL. */
 struct loop *loop_new(void);
-/* The queue must be empty of calls: servers and channels are freed first. Accepts NULL, returns NULL. */
+/* The queue must be empty of calls: servers and channels are freed first. Accepts NULL, returns
+ * NULL. */
 struct loop *loop_free(struct loop *l);
 
 /* Polls in the calling thread until loop_stop(). */
@@ -50,5 +52,7 @@ void loop_timer_cancel(struct loop *l, struct loop_timer *t); /* also when it is
 void loop_on_terminate(struct loop *l, void (*fn)(void *arg), void *arg);
 
 grpc_completion_queue *loop_cq(struct loop *l);
-/* Starts a batch whose completion runs tag->fn on the loop thread. Aborts on a misuse of the API. Loop thread. */
-void loop_batch(struct loop *l, grpc_call *call, const grpc_op *ops, size_t n_ops, struct loop_tag *tag);
+/* Starts a batch whose completion runs tag->fn on the loop thread. Aborts on a misuse of the API.
+ * Loop thread. */
+void loop_batch(struct loop *l, grpc_call *call, const grpc_op *ops, size_t n_ops,
+                struct loop_tag *tag);
