@@ -238,7 +238,7 @@ struct sql_result *sql_result_new(struct sql_parser *p, struct sql_expr *e, uint
         r->span.start = e->span.start;
         r->expr = e;
         r->alias = alias;
-        if (e->kind != SQL_EXPR_COLUMN)
+        if (!sql_expr_is_column(e))
                 r->text = sql_trimmed_text(p, e->span.start, here);
         return r;
 }

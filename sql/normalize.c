@@ -29,6 +29,7 @@ struct level {
         enum clause clause;
         bool is_frozen; /* whatever the clause */
         bool is_raw;    /* inside a result column: the bytes are kept, whatever the clause */
+        bool is_group;  /* parentheses around an expression, not a list */
         bool in_conflict_target; /* between ON CONFLICT and DO */
         uint32_t n_between;      /* BETWEENs whose AND is still to come */
 };
@@ -248,15 +249,9 @@ static bool join_minus(struct normalizer *nz, struct value *v)
         return true;
 }
 
-/* A literal that is a condition all by itself: SQLite makes more of WHERE 0 than of WHERE ?1. */
-static bool is_condition(const struct normalizer *nz)
+static bool ends_expression(int code)
 {
-        struct sql_token next = nz->t;
-
-        if (nz->before != TK_WHERE && nz->before != TK_OR && nz->before != TK_NOT &&
-            (nz->before != TK_AND || nz->between_and))
-                return false;
-        switch (sql_lex(nz->text, next.offset + next.n_bytes, &next)) {
+        switch (code) {
         case 0:
         case TK_SEMI:
         case TK_RP:
@@ -276,12 +271,30 @@ static bool is_condition(const struct normalizer *nz)
         }
 }
 
+/* A literal that is a condition all by itself: SQLite makes more of WHERE 0 than of WHERE ?1. */
+static bool is_condition(const struct normalizer *nz, int next)
+{
+        switch (nz->before) {
+        case TK_WHERE:
+        case TK_OR:
+        case TK_NOT:
+                return ends_expression(next);
+        case TK_AND:
+                return !nz->between_and && ends_expression(next);
+        case TK_LP:
+                return nz->levels[nz->depth].is_group && next == TK_RP;
+        default:
+                return false;
+        }
+}
+
 /* Whether the token, a literal, may go as far as its neighbours are concerned. */
 static bool may_go(const struct normalizer *nz)
 {
-        struct sql_token next = nz->t;
+        struct sql_token t = nz->t;
+        int next;
 
-        if (nz->t.offset < nz->names_end || nz->n->n_values == SQL_MAX_LITERALS || is_condition(nz))
+        if (nz->t.offset < nz->names_end || nz->n->n_values == SQL_MAX_LITERALS)
                 return false;
         switch (nz->before) {
         case TK_DOT:
@@ -296,9 +309,17 @@ static bool may_go(const struct normalizer *nz)
         default:
                 break;
         }
-        /* 'name'.column */
-        return nz->code != TK_STRING ||
-               sql_lex(nz->text, next.offset + next.n_bytes, &next) != TK_DOT;
+        next = sql_lex(nz->text, t.offset + t.n_bytes, &t);
+        switch (next) {
+        case TK_DOT: /* 'name'.column */
+        case TK_IS:  /* a literal is known not to be NULL */
+        case TK_ISNULL:
+        case TK_NOTNULL:
+        case TK_NOT:
+                return false;
+        default:
+                return !is_condition(nz, next);
+        }
 }
 
 /* Puts a variable in the place of the token. False: it has to stay. */
@@ -403,10 +424,13 @@ static bool push_level(struct normalizer *nz)
                 break;
         case CLAUSE_NONE:
                 break;
-        case CLAUSE_EXPR:
         case CLAUSE_VALUES:
+                inner.clause = CLAUSE_EXPR;
+                break;
+        case CLAUSE_EXPR:
         case CLAUSE_SET_VALUE:
                 inner.clause = CLAUSE_EXPR;
+                inner.is_group = nz->before != TK_IN;
                 break;
         }
         if (opens_call(nz->before))
@@ -528,20 +552,24 @@ static bool begins_well(int code)
         }
 }
 
+/* A comment at the end may belong to the name of the last result column. */
+static bool end(struct normalizer *nz)
+{
+        struct sql_token rest = nz->t;
+
+        if (is_raw(nz))
+                write_gap(nz, true);
+        return nz->depth == 0 && sql_lex(nz->text, rest.offset + rest.n_bytes, &rest) == 0;
+}
+
 static bool feed_all(struct normalizer *nz)
 {
         for (;;) {
                 nz->code = sql_lex_context(nz->text, nz->end_before, nz->before, &nz->t);
                 if (!nz->before && !begins_well(nz->code))
                         return false;
-                if (!nz->code)
-                        return nz->depth == 0;
-                if (nz->code == TK_SEMI) {
-                        struct sql_token rest = nz->t;
-
-                        return nz->depth == 0 &&
-                               sql_lex(nz->text, rest.offset + rest.n_bytes, &rest) == 0;
-                }
+                if (nz->code == 0 || nz->code == TK_SEMI)
+                        return end(nz);
                 if (nz->code == TK_ILLEGAL || (nz->code == TK_BY && nz->before == TK_INDEXED))
                         return false;
                 if (!feed(nz))

@@ -242,7 +242,7 @@ void sql_print_node(struct sql_printer *pr, const void *node)
         }
         pr->depth++;
         if (pr->options->hook && is_hooked(n) && pr->options->hook(pr, n, pr->options->ctx))
-                pr->name_results = false;
+                pr->keep_names = SQL_KEEP_NONE;
         else if (sql_is_expr(n))
                 sql_print_expr_(pr, node);
         else if (n->kind == SQL_WINDOW)
@@ -266,7 +266,7 @@ enum err_code sql_print(struct buf *b, const void *node, const struct sql_print_
                 .start = b->n_bytes,
         };
 
-        pr.name_results = pr.options->keep_names;
+        pr.keep_names = pr.options->keep_names ? SQL_KEEP_OUTER : SQL_KEEP_NONE;
         sql_print_node(&pr, node);
         if (pr.is_too_deep)
                 return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_COMPLEX",

@@ -193,7 +193,7 @@ static void print_create_table(struct sql_printer *pr, const struct sql_create_t
                      s->table);
         if (s->select) {
                 sql_emit(pr, "AS");
-                pr->name_results = true;
+                pr->keep_names = SQL_KEEP_INNER;
                 sql_print_node(pr, s->select);
                 return;
         }
@@ -259,7 +259,7 @@ static void print_create_view(struct sql_printer *pr, const struct sql_create_vi
         if (s->columns.n)
                 sql_emit_names(pr, &s->columns);
         sql_emit(pr, "AS");
-        pr->name_results = !s->columns.n;
+        pr->keep_names = s->columns.n ? SQL_KEEP_NONE : SQL_KEEP_INNER;
         sql_print_node(pr, s->select);
 }
 

@@ -3,15 +3,22 @@
 
 #include "sql/print.h"
 
+/* What names of result columns are to be kept, by AS where their text changes. */
+enum sql_keep_names {
+        SQL_KEEP_NONE = 0,
+        SQL_KEEP_INNER, /* as the columns of a subquery, view or table are called */
+        SQL_KEEP_OUTER, /* as the columns of the answer are called */
+};
+
 /* Owner: the call of sql_print() on whose stack it is. */
 struct sql_printer {
         struct buf *b;
         const struct sql_print_options *options;
-        size_t start;         /* of what this call prints, in b */
-        uint32_t depth;       /* nodes around the one being printed */
-        uint32_t n_variables; /* largest number printed so far */
-        bool glue;            /* no blank before the next token */
-        bool name_results;    /* the next SELECT's columns must keep their names */
+        size_t start;                   /* of what this call prints, in b */
+        uint32_t depth;                 /* nodes around the one being printed */
+        uint32_t n_variables;           /* largest number printed so far */
+        bool glue;                      /* no blank before the next token */
+        enum sql_keep_names keep_names; /* of the next SELECT */
         bool is_too_deep;
 };
 

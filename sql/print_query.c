@@ -48,12 +48,13 @@ static void print_limit(struct sql_printer *pr, const struct sql_expr *limit,
 
 /* ---- WITH ---- */
 
-static void print_subselect(struct sql_printer *pr, const struct sql_select *s, bool keep_names)
+static void print_subselect(struct sql_printer *pr, const struct sql_select *s,
+                            enum sql_keep_names keep)
 {
         sql_emit_list_open(pr);
-        pr->name_results = keep_names;
+        pr->keep_names = keep;
         sql_print_node(pr, s);
-        pr->name_results = false;
+        pr->keep_names = SQL_KEEP_NONE;
         sql_emit(pr, ")");
 }
 
@@ -65,7 +66,7 @@ static void print_cte(struct sql_printer *pr, const struct sql_cte *c)
         if (c->columns.n)
                 sql_emit_names(pr, &c->columns);
         sql_emit(pr, words[c->materialized]);
-        print_subselect(pr, c->select, !c->columns.n);
+        print_subselect(pr, c->select, c->columns.n ? SQL_KEEP_NONE : SQL_KEEP_INNER);
 }
 
 static void print_with(struct sql_printer *pr, const struct sql_with *w)
@@ -76,9 +77,27 @@ static void print_with(struct sql_printer *pr, const struct sql_with *w)
 
 /* ---- SELECT ---- */
 
+/* Inside a statement, COLLATE and LIKELY() leave a column its name. */
+static bool is_named_by_column(const struct sql_expr *e)
+{
+        for (;;) {
+                const struct sql_call *c = &e->call;
+
+                if (e->kind == SQL_EXPR_COLLATE)
+                        e = e->left;
+                else if (e->kind == SQL_EXPR_CALL && c->args.n &&
+                         (sql_name_is(&c->name, "likely") || sql_name_is(&c->name, "unlikely") ||
+                          sql_name_is(&c->name, "likelihood")))
+                        e = c->args.items[0];
+                else
+                        return e->kind == SQL_EXPR_COLUMN; /* TRUE is "column1", say */
+        }
+}
+
 /* An expression without an alias names its column by its text, which may have changed; then the
  * old text becomes the alias, for someone around may refer to it. */
-static void print_result(struct sql_printer *pr, const struct sql_result *r, bool keep_name)
+static void print_result(struct sql_printer *pr, const struct sql_result *r,
+                         enum sql_keep_names keep)
 {
         size_t start;
 
@@ -98,7 +117,8 @@ static void print_result(struct sql_printer *pr, const struct sql_result *r, boo
                 sql_emit_as(pr, &r->alias);
                 return;
         }
-        if (!keep_name || !r->text.data || pr->b->failed)
+        if (!keep || !r->text.data || pr->b->failed ||
+            (keep == SQL_KEEP_INNER && is_named_by_column(r->expr)))
                 return;
         while (start < pr->b->n_bytes && pr->b->data[start] == ' ')
                 start++;
@@ -109,23 +129,25 @@ static void print_result(struct sql_printer *pr, const struct sql_result *r, boo
         }
 }
 
-static void print_results(struct sql_printer *pr, const struct sql_results *list, bool keep_names)
+static void print_results(struct sql_printer *pr, const struct sql_results *list,
+                          enum sql_keep_names keep)
 {
         for (uint32_t i = 0; i < list->n; i++) {
                 if (i)
                         sql_emit(pr, ",");
-                pr->name_results = keep_names;
+                pr->keep_names = keep;
                 sql_print_node(pr, list->items[i]);
-                pr->name_results = false;
+                pr->keep_names = SQL_KEEP_NONE;
         }
 }
 
-static void print_returning(struct sql_printer *pr, const struct sql_results *list)
+static void print_returning(struct sql_printer *pr, const struct sql_results *list,
+                            enum sql_keep_names keep)
 {
         if (!list->n)
                 return;
         sql_emit(pr, "RETURNING");
-        print_results(pr, list, false);
+        print_results(pr, list, keep);
 }
 
 static void print_join(struct sql_printer *pr, uint32_t join)
@@ -181,7 +203,7 @@ static void print_source(struct sql_printer *pr, const struct sql_source *s)
                 sql_emit(pr, ")");
                 break;
         case SQL_SOURCE_SELECT:
-                print_subselect(pr, s->select, true);
+                print_subselect(pr, s->select, SQL_KEEP_INNER);
                 break;
         case SQL_SOURCE_JOIN:
                 sql_emit_list_open(pr);
@@ -205,7 +227,7 @@ static void print_row(struct sql_printer *pr, const struct sql_row *r)
         sql_emit(pr, ")");
 }
 
-static void print_arm(struct sql_printer *pr, const struct sql_arm *a, bool keep_names)
+static void print_arm(struct sql_printer *pr, const struct sql_arm *a, enum sql_keep_names keep)
 {
         static const char *const distincts[] = { "", "DISTINCT", "ALL" };
 
@@ -216,7 +238,7 @@ static void print_arm(struct sql_printer *pr, const struct sql_arm *a, bool keep
         }
         sql_emit(pr, "SELECT");
         sql_emit(pr, distincts[a->distinct]);
-        print_results(pr, &a->results, keep_names);
+        print_results(pr, &a->results, keep);
         if (a->from.n) {
                 sql_emit(pr, "FROM");
                 print_from(pr, &a->from);
@@ -233,7 +255,8 @@ static void print_arm(struct sql_printer *pr, const struct sql_arm *a, bool keep
         }
 }
 
-static void print_select(struct sql_printer *pr, const struct sql_select *s, bool keep_names)
+static void print_select(struct sql_printer *pr, const struct sql_select *s,
+                         enum sql_keep_names keep)
 {
         static const char *const compounds[] = { "", "UNION", "UNION ALL", "EXCEPT", "INTERSECT" };
 
@@ -241,9 +264,9 @@ static void print_select(struct sql_printer *pr, const struct sql_select *s, boo
         for (uint32_t i = 0; i < s->arms.n; i++) {
                 if (i)
                         sql_emit(pr, compounds[s->arms.items[i]->compound]);
-                pr->name_results = keep_names && i == 0;
+                pr->keep_names = i ? SQL_KEEP_NONE : keep;
                 sql_print_node(pr, s->arms.items[i]);
-                pr->name_results = false;
+                pr->keep_names = SQL_KEEP_NONE;
         }
         print_order_by(pr, &s->order_by);
         print_limit(pr, s->limit, s->offset, s->limit_comma);
@@ -296,7 +319,8 @@ static bool ends_in_table(const struct sql_select *s)
                !arm->group_by.n && !arm->having && !arm->windows.n && !s->order_by.n && !s->limit;
 }
 
-static void print_insert(struct sql_printer *pr, const struct sql_insert *s)
+static void print_insert(struct sql_printer *pr, const struct sql_insert *s,
+                         enum sql_keep_names keep)
 {
         sql_print_node(pr, s->with);
         sql_emit(pr, s->is_replace ? "REPLACE" : "INSERT");
@@ -315,10 +339,11 @@ static void print_insert(struct sql_printer *pr, const struct sql_insert *s)
         }
         for (uint32_t i = 0; i < s->upserts.n; i++)
                 sql_print_node(pr, s->upserts.items[i]);
-        print_returning(pr, &s->returning);
+        print_returning(pr, &s->returning, keep);
 }
 
-static void print_update(struct sql_printer *pr, const struct sql_update *s)
+static void print_update(struct sql_printer *pr, const struct sql_update *s,
+                         enum sql_keep_names keep)
 {
         sql_print_node(pr, s->with);
         sql_emit(pr, "UPDATE");
@@ -333,12 +358,13 @@ static void print_update(struct sql_printer *pr, const struct sql_update *s)
                 print_from(pr, &s->from);
         }
         sql_emit_clause(pr, "WHERE", s->where);
-        print_returning(pr, &s->returning);
+        print_returning(pr, &s->returning, keep);
         print_order_by(pr, &s->order_by);
         print_limit(pr, s->limit, s->offset, s->limit_comma);
 }
 
-static void print_delete(struct sql_printer *pr, const struct sql_delete *s)
+static void print_delete(struct sql_printer *pr, const struct sql_delete *s,
+                         enum sql_keep_names keep)
 {
         sql_print_node(pr, s->with);
         sql_emit(pr, "DELETE FROM");
@@ -346,7 +372,7 @@ static void print_delete(struct sql_printer *pr, const struct sql_delete *s)
         sql_emit_as(pr, &s->alias);
         print_index_hint(pr, &s->indexed_by, s->not_indexed);
         sql_emit_clause(pr, "WHERE", s->where);
-        print_returning(pr, &s->returning);
+        print_returning(pr, &s->returning, keep);
         print_order_by(pr, &s->order_by);
         print_limit(pr, s->limit, s->offset, s->limit_comma);
 }
@@ -354,21 +380,21 @@ static void print_delete(struct sql_printer *pr, const struct sql_delete *s)
 void sql_print_query_(struct sql_printer *pr, const struct sql_node *n)
 {
         const void *node = n;
-        bool keep_names = pr->name_results;
+        enum sql_keep_names keep = pr->keep_names;
 
-        pr->name_results = false;
+        pr->keep_names = SQL_KEEP_NONE;
         switch (n->kind) {
         case SQL_SELECT:
-                print_select(pr, node, keep_names);
+                print_select(pr, node, keep);
                 break;
         case SQL_INSERT:
-                print_insert(pr, node);
+                print_insert(pr, node, keep);
                 break;
         case SQL_UPDATE:
-                print_update(pr, node);
+                print_update(pr, node, keep);
                 break;
         case SQL_DELETE:
-                print_delete(pr, node);
+                print_delete(pr, node, keep);
                 break;
         case SQL_WITH:
                 print_with(pr, node);
@@ -377,10 +403,10 @@ void sql_print_query_(struct sql_printer *pr, const struct sql_node *n)
                 print_cte(pr, node);
                 break;
         case SQL_ARM:
-                print_arm(pr, node, keep_names);
+                print_arm(pr, node, keep);
                 break;
         case SQL_RESULT:
-                print_result(pr, node, keep_names);
+                print_result(pr, node, keep);
                 break;
         case SQL_SOURCE:
                 print_source(pr, node);

@@ -31,6 +31,8 @@ const struct sql_shape *sql_shape_of(enum sql_kind kind);
 
 /* TRUE and FALSE, which are values when they stand bare. */
 bool sql_name_is_truth(const struct sql_name *n);
+/* A column's name, but not bare TRUE and FALSE. */
+bool sql_expr_is_column(const struct sql_expr *e);
 
 bool sql_strs_add(struct arena *a, struct sql_strs *list, struct sql_str s);
 bool sql_variables_add(struct arena *a, struct sql_variables *list, struct sql_variable v);

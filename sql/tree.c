@@ -41,6 +41,12 @@ bool sql_name_is_truth(const struct sql_name *n)
         return sql_name_is(n, "true") || sql_name_is(n, "false");
 }
 
+bool sql_expr_is_column(const struct sql_expr *e)
+{
+        return e->kind == SQL_EXPR_COLUMN && (e->table.text || e->column.quote != SQL_QUOTE_NONE ||
+                                              !sql_name_is_truth(&e->column));
+}
+
 /* Room for one more; the old array is left to the arena. */
 static bool grow(struct arena *a, void **items, uint32_t n, uint32_t *n_allocated, size_t n_bytes)
 {

@@ -148,6 +148,47 @@ static const struct {
         { "module-args", "a | <anything> {, <anything>}" },
         { "anything", "a b | x = 'y' | ( a , ( b ) ) | SELECT ; 1 | 1.5 = <word> | x'00'" },
 
+        /* in place of the rules of that name without tame- */
+        { "tame-name", "a | b | c | d" },
+        { "tame-column", "a | b | a | b | t.a | x" },
+        { "tame-table", "t | u | t | v | w" },
+        { "tame-alias", "AS p | q | AS `r s` | \"s t\"" },
+        { "tame-collation", "nocase | 'binary' | rtrim" },
+        { "tame-literal", "1 | 2 | 'x' | 'it''s' | -3 | 2.5 | .5 | 5. | 1e1 | x'00ff' | X'' | 0x2 | '2' | 9223372036854775807 "
+                "| -9223372036854775808 | NULL | true" },
+        { "tame-variable", "1 | 'y' | - 2" },
+        { "tame-binary", "= | == | <> | < | <= | > | + | - | * | / | % | \\|\\| | & | \\| | << | -> | ->> | AND | OR | IS | IS NOT | "
+                "IS DISTINCT FROM | LIKE | NOT LIKE | GLOB" },
+        { "tame-compound-expr", "CAST ( <expr> AS text ) | CASE [<expr>] WHEN <expr> THEN <expr> {WHEN <expr> THEN <expr>} [ELSE <expr>] END "
+                "| ( SELECT max ( <expr> ) FROM t ) | [NOT] EXISTS ( <select> ) | ( <expr> , <expr> ) = ( <expr> , <expr> )" },
+        { "tame-call", "abs ( <expr> ) | length ( <expr> ) | substr ( <expr> , 1 , 2 ) | coalesce ( <expr> , <expr> ) | typeof ( <expr> )" },
+        { "tame-postfix", "<expr> ISNULL | <expr> NOT NULL | <expr> IS NULL | <expr> COLLATE <collation> | "
+                "<expr> [NOT] BETWEEN <expr> AND <expr> | <expr> [NOT] LIKE <expr> ESCAPE '!' | <expr> [NOT] IN ( [<exprs>] ) "
+                "| <expr> [NOT] IN ( SELECT a FROM t WHERE <expr> ) | <expr> [NOT] IN ( VALUES ( <expr> ) , ( <expr> ) )" },
+        { "tame-select", "SELECT a FROM t WHERE <expr> | <core> [<limit>] | <core> ORDER BY 1 [<limit>] | WITH cte AS ( <core> ) SELECT * FROM cte | "
+                "SELECT a + b FROM t WHERE <expr> <compound> SELECT a FROM u WHERE <expr> ORDER BY 1 [<limit>] | "
+                "WITH cte ( p ) AS ( VALUES ( <expr> ) , ( 2 ) ) SELECT p FROM cte WHERE p > <literal>" },
+        { "tame-core", "SELECT <results> FROM <sources> [WHERE <expr>] | SELECT DISTINCT <results> FROM <sources> [WHERE <expr>] | "
+                "SELECT <expr> , count ( * ) , sum ( 1 ) FROM t [WHERE <expr>] GROUP BY 1 [HAVING count ( * ) >= <literal>] | "
+                "SELECT max ( <expr> ) FROM t [WHERE <expr>]" },
+        { "tame-source", "t | u | t AS z | ( SELECT a + 1 , b FROM t [WHERE <expr>] ) AS p | ( SELECT a , b \\|\\| 'x' AS c FROM t WHERE <expr> )" },
+        { "tame-join", "<joiner> v ON x = <expr> | , v" },
+        { "tame-joiner", "JOIN | LEFT JOIN | CROSS JOIN | INNER JOIN" },
+        { "tame-results", "<result> {, <result>}" },
+        { "tame-result", "<expr> | <expr> <alias> | *" },
+        { "tame-limit", "LIMIT 100 | LIMIT 100 OFFSET 0 | LIMIT 0 , 100 | LIMIT -1" },
+        { "tame-with", "WITH cte AS ( SELECT 1 )" },
+        { "tame-insert", "<insert-word> INTO t ( a , b ) VALUES ( <value> , <value> ) {, ( <value> , <value> )} [<returning>] | "
+                "<insert-word> INTO u SELECT <expr> , <literal> FROM t WHERE <expr> | "
+                "INSERT INTO v VALUES ( <small> , <value> ) ON CONFLICT ( x ) DO UPDATE SET y = <literal> \\|\\| y [WHERE x < <literal>] | "
+                "INSERT OR IGNORE INTO v VALUES ( <small> , <literal> ) , ( 7 , 'z' )" },
+        { "tame-small", "1 | 2 | 7 | '3' | 2.0 | 'x' | -5" },
+        { "tame-value", "<literal> | <literal> | <literal> \\|\\| 'x' | ( SELECT max ( a ) FROM t WHERE <expr> ) | 1 + <literal>" },
+        { "tame-update", "UPDATE [<or>] t SET <sets> WHERE <expr> [RETURNING a , b \\|\\| 'r'] | UPDATE v SET y = <literal> WHERE x = <literal>" },
+        { "tame-set", "a = <value> | b = <value> | ( b , c ) = ( <value> , <value> )" },
+        { "tame-delete", "DELETE FROM t WHERE <expr> AND <expr> AND a = <literal> | DELETE FROM v WHERE x = <literal> RETURNING x + 1" },
+        { "tame-returning", "RETURNING a , b \\|\\| 'r'" },
+
         /* the rest */
         { "drop", "DROP TABLE [IF EXISTS] <table> | DROP INDEX [IF EXISTS] <table> | DROP VIEW [IF EXISTS] <table> | DROP TRIGGER [IF EXISTS] <table>" },
         { "alter", "ALTER TABLE t RENAME TO <name> | ALTER TABLE <table> RENAME [COLUMN] <name> TO <name> | "
@@ -167,6 +208,7 @@ struct generator {
         uint64_t *seed;
         struct buf *b;
         uint32_t depth;
+        bool is_tame;
 };
 
 static uint32_t pick(struct generator *g, uint32_t n)
@@ -174,13 +216,21 @@ static uint32_t pick(struct generator *g, uint32_t n)
         return (uint32_t)(random_next(g->seed) % n);
 }
 
-static const char *find_rule(const char *name, size_t n)
+static const char *find_rule(const struct generator *g, const char *name, size_t n)
 {
-        for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-                if (strlen(rules[i].name) == n && memcmp(rules[i].name, name, n) == 0)
-                        return rules[i].body;
-        assert(!"no such rule");
-        return NULL;
+        static const char tame[] = "tame-";
+        const char *body = NULL;
+
+        for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+                const char *s = rules[i].name;
+                bool is_tame = strncmp(s, tame, strlen(tame)) == 0;
+
+                s += is_tame ? strlen(tame) : 0;
+                if (strlen(s) == n && memcmp(s, name, n) == 0 && (!is_tame || g->is_tame))
+                        body = rules[i].body; /* the tame ones come last */
+        }
+        assert(body);
+        return body;
 }
 
 static void generate(struct generator *g, const char *s, const char *end);
@@ -219,7 +269,7 @@ static const char *generate_one(struct generator *g, const char *s)
                 if (close == s + 1 || s[1] == ' ' || s[1] == '=' || s[1] == '<')
                         break; /* an operator */
                 {
-                        const char *body = find_rule(s + 1, (size_t)(close - s - 1));
+                        const char *body = find_rule(g, s + 1, (size_t)(close - s - 1));
 
                         g->depth++;
                         generate(g, body, body + strlen(body));
@@ -283,15 +333,24 @@ static void generate(struct generator *g, const char *s, const char *end)
         }
 }
 
+static void start(struct generator *g, const char *rule)
+{
+        const char *body = find_rule(g, rule, strlen(rule));
+
+        g->b->n_bytes = 0;
+        generate(g, body, body + strlen(body));
+        buf_add_byte(g->b, 0);
+        g->b->n_bytes--;
+}
+
 void generate_statement(uint64_t *seed, struct buf *b)
 {
-        struct generator g = { .seed = seed, .b = b };
-        const char *body = find_rule("statement", strlen("statement"));
+        start(&(struct generator){ .seed = seed, .b = b }, "statement");
+}
 
-        b->n_bytes = 0;
-        generate(&g, body, body + strlen(body));
-        buf_add_byte(b, 0);
-        b->n_bytes--;
+void generate_tame(uint64_t *seed, struct buf *b)
+{
+        start(&(struct generator){ .seed = seed, .b = b, .is_tame = true }, "dml");
 }
 
 /* ---- damage ---- */

@@ -12,7 +12,7 @@
 struct same_rows {
         sqlite3 *original, *printed, *normalized;
         struct sql_normalized norm;
-        size_t n_statements, n_parsed, n_normalized, n_values, n_reordered;
+        size_t n_statements, n_parsed, n_normalized, n_values, n_reordered, n_done;
 };
 
 void same_rows_init(struct same_rows *s);
