@@ -9,7 +9,9 @@ from lib.protos import api_pb2, api_pb2_grpc, status_pb2
 
 CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1),
                    ("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1),
-                   ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
+                   ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200),
+                   # an attempt that meets a server in the middle of its start is given up after so long, not after 20 s
+                   ("grpc.min_reconnect_backoff_ms", 1000)]
 
 
 class SqlError(Exception):

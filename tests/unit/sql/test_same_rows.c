@@ -25,8 +25,8 @@ static void fill(struct same_rows *s)
                 "DELETE FROM t",
                 "DELETE FROM u",
                 "DELETE FROM v",
-                "INSERT INTO t VALUES (1, 'x', 2.5), (2, 'Y', NULL), (2, '2', x'00ff'), (NULL, 3, "
-                "'it''s'), ('1', 1, 1)",
+                "INSERT INTO t VALUES (1, 'x', 2.5), (2, 'Y', NULL), (2, '2', x'00ff')",
+                "INSERT INTO t VALUES (NULL, 3, 'it''s'), ('1', 1, 1)",
                 "INSERT INTO u VALUES (1, 2), (2, 'z'), (2.5, NULL)",
                 "INSERT INTO v VALUES (1, 'one'), (2, 'two'), (3, NULL), (10, 'TEN')",
         };
