@@ -6,6 +6,8 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "common/utf8.h"
+
 static const char hex_digits[] = "0123456789abcdef";
 
 static void add_hex(struct buf *b, const uint8_t *p, size_t n)
@@ -92,7 +94,7 @@ static size_t utf8_length(const uint8_t *p, size_t n)
 {
         size_t want = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
 
-        if (want > n || !value_is_utf8(p, want))
+        if (want > n || !utf8_is_valid(p, want))
                 return 0;
         return want;
 }

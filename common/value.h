@@ -8,7 +8,6 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-#include "common/utf8.h"
 
 struct sqlite3_stmt;
 
@@ -88,12 +87,3 @@ void value_add_columns(struct buf *b, struct sqlite3_stmt *stmt);
 /* Binds to parameter i (from 1); the bytes are borrowed until the statement is reset and cleared
  * (SQLITE_STATIC). Returns SQLite's result code. */
 int value_bind(struct sqlite3_stmt *stmt, int i, const struct value *v) must_check_;
-
-static inline bool value_is_plain_utf8(const void *p, size_t n_bytes)
-{
-        return utf8_is_plain(p, n_bytes);
-}
-static inline bool value_is_utf8(const void *p, size_t n_bytes)
-{
-        return utf8_is_valid(p, n_bytes);
-}

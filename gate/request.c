@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "common/utf8.h"
 #include "common/wire.h"
 #include "proto/shoal/v1/api.pb-c.h"
 
@@ -28,7 +29,7 @@ static enum err_code fail_memory(struct err *reterr)
 
 static enum err_code check_text(const struct wire_field *f, const char *what, struct err *reterr)
 {
-        if (value_is_plain_utf8(f->data, f->n_bytes))
+        if (utf8_is_plain(f->data, f->n_bytes))
                 return ERR_OK;
         return err_set(reterr, ERR_INVALID, "BAD_REQUEST", "%s is not valid UTF-8 or holds a NUL",
                        what);

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/utf8.h"
 #include "common/util.h"
-#include "common/value.h"
 #include "common/wire.h"
 #include "rpc/built_in_int.h"
 #include "rpc/descriptor_index.h"
@@ -125,7 +125,7 @@ static bool answer(const struct reflection *r, struct buf *b, const uint8_t *p, 
                 return false;
         while (wire_next(&reader, &f)) {
                 if (f.type == WIRE_BYTES && f.number != REQUEST_FILE_CONTAINING_EXTENSION &&
-                    !value_is_plain_utf8(f.data, f.n_bytes))
+                    !utf8_is_plain(f.data, f.n_bytes))
                         return false;
                 if (f.number == REQUEST_HOST && f.type == WIRE_BYTES)
                         wire_add_bytes(b, RESPONSE_HOST, f.data, f.n_bytes);

@@ -8,7 +8,7 @@
 
 #include <grpc/status.h>
 
-#include "common/value.h"
+#include "common/utf8.h"
 #include "common/wire.h"
 
 #define SAME(ours, theirs) _Static_assert((int)(ours) == (int)(theirs), "codes are gRPC's")
@@ -45,14 +45,14 @@ static void add_clean(struct buf *b, const char *s)
 {
         const char *end = s + strlen(s);
 
-        if (value_is_utf8(s, (size_t)(end - s))) {
+        if (utf8_is_valid(s, (size_t)(end - s))) {
                 buf_add_str(b, s);
                 return;
         }
         while (s < end) {
                 size_t n = 1;
 
-                while (n <= 4 && n <= (size_t)(end - s) && !value_is_utf8(s, n))
+                while (n <= 4 && n <= (size_t)(end - s) && !utf8_is_valid(s, n))
                         n++;
                 if (n > 4 || n > (size_t)(end - s)) {
                         buf_add_str(b, "\xef\xbf\xbd"); /* U+FFFD */
@@ -126,7 +126,7 @@ grpc_slice status_message(const struct err *e)
         struct buf b = BUF_INIT(0);
         grpc_slice slice;
 
-        if (value_is_utf8(e->msg, strlen(e->msg)))
+        if (utf8_is_valid(e->msg, strlen(e->msg)))
                 return grpc_slice_from_copied_string(e->msg);
         add_clean(&b, e->msg);
         slice = grpc_slice_from_copied_buffer((const char *)b.data, b.n_bytes);

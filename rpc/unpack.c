@@ -4,7 +4,7 @@
  * first. */
 #include <protobuf-c/protobuf-c.h>
 
-#include "common/value.h"
+#include "common/utf8.h"
 #include "common/wire.h"
 #include "rpc/server_int.h"
 
@@ -30,7 +30,7 @@ static enum err_code walk_bytes(struct walk *w, const ProtobufCMessageDescriptor
 {
         if (fd->type == PROTOBUF_C_TYPE_MESSAGE)
                 return walk_message(w, fd->descriptor, wire_reader(f->data, f->n_bytes), depth + 1);
-        if (fd->type == PROTOBUF_C_TYPE_STRING && !value_is_plain_utf8(f->data, f->n_bytes))
+        if (fd->type == PROTOBUF_C_TYPE_STRING && !utf8_is_plain(f->data, f->n_bytes))
                 return err_set(w->reterr, ERR_INVALID, "BAD_REQUEST",
                                "%s.%s is not valid UTF-8 or holds a NUL", d->name, fd->name);
         return ERR_OK;
