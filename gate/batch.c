@@ -243,7 +243,8 @@ static bool is_plain_insert(const struct execution *x)
 {
         const struct plan *p = x->plan;
 
-        return p && p->kind == PLAN_SINGLE_SHARD && !p->read_only && p->rowids == ROWIDS_ADDED;
+        return p && p->kind == PLAN_SINGLE_SHARD && !p->read_only && p->rowids == ROWIDS_ADDED &&
+               !execution_is_binding(x);
 }
 
 /* Item i has been begun. */

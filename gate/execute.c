@@ -68,6 +68,7 @@ static void leave(struct execution *x, const struct err *e)
         topology_wait_cancel(&x->wait);
         execute_stop(x);
         execute_abandon_write(x);
+        x->bind = bind_free(x->bind);
 }
 
 static void end(struct execution *x, const struct err *e)
@@ -171,6 +172,7 @@ void execute_fail(struct execution *x, const struct err *e)
                 count_rows(x);
                 execute_stop(x);
                 execute_abandon_write(x);
+                x->bind = bind_free(x->bind);
                 x->n_bytes = 0;
                 uncount_bytes(x);
                 begin_again(x, schema);
@@ -260,37 +262,78 @@ static enum err_code make_plan(struct execution *x, struct err *reterr)
         return check_allowed(x, reterr);
 }
 
-static enum err_code bind(struct execution *x, const struct plan *p, struct err *reterr)
+/* It has its values. */
+static void run(struct execution *x)
 {
-        const struct execute_request *r = &x->request;
-
-        return plan_bind(p, r->args, r->n_args, x->literals, x->now_ms, x->arena, &x->values,
-                         reterr);
-}
-
-static void begin(struct execution *x)
-{
-        struct err e;
-        enum err_code rc;
-
-        e.code = ERR_OK;
-        rc = make_plan(x, &e);
-        if (!rc && x->run && x->run->kind == PLAN_DDL) {
-                execute_ddl(x);
-                return;
-        }
-        if (!rc && x->run)
-                rc = bind(x, x->run, &e);
-        if (rc)
-                execute_fail(x, &e);
-        else if (!x->run)
-                execute_explain(x, false);
-        else if (!x->run->n_parts)
+        if (!x->run->n_parts)
                 execute_run_local(x);
         else if (x->run->read_only)
                 execute_run_parts(x);
         else
                 execute_write(x);
+}
+
+static void on_bound(void *arg, const struct plan_values *values, const struct err *e)
+{
+        struct execution *x = arg;
+
+        if (e->code) {
+                execute_fail(x, e);
+        } else {
+                x->values = *values;
+                run(x);
+        }
+}
+
+static void bind_on_pool(struct execution *x)
+{
+        struct bind_options o = {
+                .all = &x->gate->binds,
+                .loop = x->gate->loop,
+                .pool = x->gate->pool,
+                .plan = x->run,
+                .args = x->request.args,
+                .n_args = x->request.n_args,
+                .literals = x->literals,
+                .now_ms = x->now_ms,
+                .done = on_bound,
+                .arg = x,
+        };
+
+        x->bind = bind_new(&o);
+}
+
+bool execution_is_binding(const struct execution *x)
+{
+        return bind_is_running(x->bind);
+}
+
+static void bind_and_run(struct execution *x)
+{
+        const struct execute_request *r = &x->request;
+        struct err e = ERR_INIT;
+
+        if (!plan_binds_quickly(x->run, r->args, r->n_args, x->literals))
+                bind_on_pool(x);
+        else if (plan_bind(x->run, r->args, r->n_args, x->literals, x->now_ms, x->arena, &x->values,
+                           &e))
+                execute_fail(x, &e);
+        else
+                run(x);
+}
+
+static void begin(struct execution *x)
+{
+        struct err e = ERR_INIT;
+
+        if (make_plan(x, &e))
+                execute_fail(x, &e);
+        else if (!x->run)
+                execute_explain(x, false);
+        else if (x->run->kind == PLAN_DDL)
+                execute_ddl(x);
+        else
+                bind_and_run(x);
 }
 
 static void set_limits(struct execution *x)

@@ -11,6 +11,7 @@
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "gate/bind.h"
 #include "gate/ddl.h"
 #include "gate/finish.h"
 #include "gate/gate.h"
@@ -78,6 +79,7 @@ struct execution {
         struct catalog *catalog;
         struct plan *run; /* what is executed: plan, or what it explains; borrowed from plan */
         const struct value *literals;
+        struct bind *bind; /* holds the values, unless they are in the arena */
         struct plan_values values;
         int64_t now_ms, started_us;
         unsigned n_tries;
@@ -106,5 +108,7 @@ void execution_consumed(struct execution *x, size_t tag, uint64_t n_bytes);
 void execution_cancel(struct execution *x, enum err_code code);
 /* Frees what it holds but for the arena. After on_end or execution_cancel(). */
 void execution_done(struct execution *x);
+/* Are its values still being computed? What begins now may overtake it. */
+bool execution_is_binding(const struct execution *x);
 /* Name of the plan as EXPLAIN and QueryStats tell it. */
 const char *execution_plan_name(const struct execution *x);

@@ -41,7 +41,8 @@ static const uint64_t *const *route_parts(struct execution *x, const struct plan
 {
         const uint64_t **bits = arena_calloc(x->arena, p->n_parts + 1, sizeof(*bits));
         const struct execute_request *r = &x->request;
-        bool known = r->n_args > 0 || p->n_params == 0;
+        bool known = (r->n_args > 0 || p->n_params == 0) &&
+                     plan_binds_quickly(p, r->args, r->n_args, x->literals);
         size_t n_shards;
 
         if (!bits)

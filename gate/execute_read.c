@@ -92,7 +92,8 @@ void execute_run_local(struct execution *x)
         struct err e;
 
         /* Nothing but blanks and comments is a statement that does nothing. */
-        if (*x->run->finish_sql && !finish_try_local(x->gate->finishes, &l, &rows, &rc, &e)) {
+        if (*x->run->finish_sql &&
+            !(x->run->quick_finish && finish_try_local(x->gate->finishes, &l, &rows, &rc, &e))) {
                 buf_done(&rows);
                 start_finish(x);
                 return;

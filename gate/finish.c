@@ -11,8 +11,10 @@ enum {
         LOAD_BATCH_BYTES = 64 << 10,
         /* A database that has grown beyond this is not kept. */
         MAX_KEPT_BYTES = 512 << 10,
-        LOCAL_STOPS = 20,              /* of 1000 operations each, on the loop thread */
-        LOCAL_VALUE_BYTES = 256 << 10, /* larger values are not made there */
+        LOCAL_STOPS = 20,             /* of 1000 operations each, on the loop thread … */
+        LOCAL_US = 2000,              /* … in no more than this */
+        LOCAL_VALUE_BYTES = 16 << 10, /* larger values are not made there … */
+        LOCAL_ROWS_BYTES = 256 << 10, /* … nor larger answers */
 };
 
 struct piece {
@@ -433,11 +435,16 @@ size_t finishes_n_running(const struct finishes *fs)
 
 /* ---- on the loop thread */
 
+struct local_budget {
+        unsigned n_stops;
+        int64_t until_us;
+};
+
 static bool is_too_long(void *arg)
 {
-        unsigned *n_stops = arg;
+        struct local_budget *b = arg;
 
-        return ++*n_stops > LOCAL_STOPS;
+        return ++b->n_stops > LOCAL_STOPS || mono_us() > b->until_us;
 }
 
 static enum err_code open_local(struct finishes *fs, struct plan *p, struct finish_db **db,
@@ -453,17 +460,17 @@ static enum err_code open_local(struct finishes *fs, struct plan *p, struct fini
 static enum err_code step_local(struct finishes *fs, struct finish_db *db,
                                 const struct finish_local *l, struct buf *rows, struct err *reterr)
 {
-        unsigned n_stops = 0;
+        struct local_budget budget = { .until_us = mono_us() + LOCAL_US };
         uint64_t n_rows = 0;
         enum err_code rc;
         bool done = false;
 
-        finish_db_set_stop(db, is_too_long, &n_stops);
+        finish_db_set_stop(db, is_too_long, &budget);
         finish_db_set_value_limit(db, LOCAL_VALUE_BYTES);
         rc = finish_db_start(db, l->values, l->n_values, l->now_ms, reterr);
         if (!rc)
-                rc = finish_db_step(db, rows, rows->n_bytes + LOCAL_VALUE_BYTES, UINT64_MAX,
-                                    &n_rows, &done, reterr);
+                rc = finish_db_step(db, rows, rows->n_bytes + LOCAL_ROWS_BYTES, UINT64_MAX, &n_rows,
+                                    &done, reterr);
         finish_db_set_stop(db, NULL, NULL);
         finish_db_set_value_limit(db, fs->options.limits.value_bytes);
         if (!rc && (!done || (l->max_rows && n_rows > l->max_rows)))

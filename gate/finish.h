@@ -78,7 +78,7 @@ void finish_next(struct finish *f);
 uint64_t finish_spilled(const struct finish *f);
 size_t finishes_n_running(const struct finishes *fs);
 
-/* A plan without parts, now, on the loop thread, if it takes few steps. */
+/* A plan without parts whose finish is quick, now, on the loop thread, if it takes few steps. */
 struct finish_local {
         struct plan *plan;
         const struct value *values;

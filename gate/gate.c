@@ -114,6 +114,7 @@ void gate_stop(struct gate *g)
         topology_unlisten(g->topology, &g->listener);
         g->ddl = ddl_driver_free(g->ddl);
         g->finishes = finishes_free(g->finishes);
+        binds_finish(&g->binds, g->loop);
         g->pool = pool_free(g->pool);
         g->sequences = sequences_free(g->sequences);
         g->tablets = tablets_free(g->tablets);

@@ -6,6 +6,7 @@
 
 #include "common/hlc.h"
 #include "common/pool.h"
+#include "gate/bind.h"
 #include "gate/plan_cache.h"
 #include "gate/tablet_client.h"
 #include "gate/topology.h"
@@ -56,6 +57,7 @@ struct gate {
         struct tablets *tablets;
         struct plan_cache *plans;
         struct finishes *finishes;
+        struct binds binds;
         struct sequences *sequences;
         struct ddl_driver *ddl;
         struct gate_metrics *metrics;      /* any thread */

@@ -95,6 +95,10 @@ enum err_code planner_add_slot(struct planner *p, const struct plan_slot *slot, 
                 plan->slots = grown;
                 p->n_slots_allocated = n_new;
         }
+        if (slot->kind == SLOT_EXPRESSION) {
+                plan->n_expressions++;
+                plan->costly_expressions |= slot->costly;
+        }
         plan->slots[plan->n_slots] = *slot;
         *ret_index = (int)(plan->n_params + plan->n_literals + plan->n_slots++);
         return ERR_OK;
@@ -126,7 +130,7 @@ static bool find_slot(const struct plan *plan, const struct plan_slot *slot, int
 
 enum err_code planner_value_slot(struct planner *p, const struct sql_expr *e, int *ret_index)
 {
-        struct plan_slot slot = { .kind = SLOT_EXPRESSION };
+        struct plan_slot slot = { .kind = SLOT_EXPRESSION, .costly = !node_is_quick(e) };
         struct buf b = BUF_INIT(MAX_PLAN_BYTES);
         enum err_code rc;
 

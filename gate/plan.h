@@ -33,7 +33,7 @@ const char *plan_kind_name(enum plan_kind kind);
 struct plan_part {
         const char *sql;
         struct route route;
-        bool cheap;           /* touches a handful of rows: Execute.cheap */
+        bool cheap;           /* touches a handful of rows and computes little: Execute.cheap */
         const char *load_ddl; /* for the finish: creates the table its rows go into; NULL without a
                                  finish */
         const char *load_sql; /* "INSERT INTO … VALUES (?,…)", as many ? as the part has columns */
@@ -46,6 +46,7 @@ enum plan_slot_kind { SLOT_CONSTANT = 0, SLOT_COPY, SLOT_EXPRESSION };
 
 struct plan_slot {
         enum plan_slot_kind kind;
+        bool costly;           /* SLOT_EXPRESSION: it may take long, and is not run on the loop */
         bool rowid;            /* a NULL here becomes a new rowid of `table` */
         int from;              /* SLOT_COPY: index into the vector */
         const char *expr;      /* SLOT_EXPRESSION: "SELECT …" over the vector, run at the gate */
@@ -82,6 +83,7 @@ struct plan {
         size_t n_parts;
         const char *finish_sql; /* over the parts' tables, or alone (PLAN_LOCAL); NULL: the rows of
                                    the only part are the answer */
+        bool quick_finish;      /* PLAN_LOCAL: nothing in it takes long, it may run on the loop */
 
         /* The answer's columns: n fields 1 (columns) of a ResultSet, encoded; goes before the rows'
          * bytes. Empty for statements without rows. */
@@ -97,6 +99,8 @@ struct plan {
         size_t n_literals;
         struct plan_slot *slots;
         size_t n_slots;
+        size_t n_expressions;              /* slots that are */
+        bool costly_expressions;           /* one of them is */
         const struct catalog_table *table; /* target of a write; NULL for reads */
         int *insert_ids; /* INSERT: slots that hold the rowids of its rows, in order; NULL if it
                             gives none */
@@ -147,10 +151,13 @@ struct plan_arg {
 /* Binds positional and named arguments (names with or without the sigil), literals, and computes
  * slots except new rowids. ERR_INVALID (reason BAD_PARAMETERS): too many, a name that is not in the
  * statement or is ambiguous. Missing ones are NULL, as in SQLite. A slot's expression may fail as
- * SQLite fails. Loop thread. */
+ * SQLite fails. Any thread. */
 enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_t n_args,
                         const struct value *literals, int64_t now_ms, struct arena *arena,
                         struct plan_values *ret_values, struct err *reterr) must_check_;
+/* May plan_bind() with these run on the loop thread? If not, gate/bind.h runs it elsewhere. */
+bool plan_binds_quickly(const struct plan *p, const struct plan_arg *args, size_t n_args,
+                        const struct value *literals);
 /* Slots that still need a new rowid (slot.rowid and the value is NULL): how many. */
 size_t plan_n_new_rowids(const struct plan *p, const struct plan_values *v);
 

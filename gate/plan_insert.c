@@ -77,6 +77,7 @@ static enum err_code default_slot(struct insert *in, int column, int *ret_slot)
                 slot.expr = arena_printf(in->p->arena, "SELECT %s", fallback);
                 if (!slot.expr)
                         return planner_no_memory(in->p);
+                slot.costly = !sql_is_quick(in->p, slot.expr);
         }
         return planner_add_slot(in->p, &slot, ret_slot);
 }
@@ -120,7 +121,10 @@ static enum err_code unless_null(struct insert *in, int column, int *slot)
                 return ERR_OK;
         instead.expr =
             arena_printf(in->p->arena, "SELECT ifnull(?%d, (%s))", *slot + 1, c->fallback);
-        return instead.expr ? planner_add_slot(in->p, &instead, slot) : planner_no_memory(in->p);
+        if (!instead.expr)
+                return planner_no_memory(in->p);
+        instead.costly = !sql_is_quick(in->p, instead.expr);
+        return planner_add_slot(in->p, &instead, slot);
 }
 
 /* The slot that has the value of a sharding column in one row. What the gate computes once must not

@@ -59,6 +59,14 @@ enum trait {
 unsigned node_traits(const void *node); /* of everything below too; NULL has none */
 bool call_is_aggregate(const struct sql_expr *call);
 
+/* ---- may it run on a loop thread? (plan_cost.c) */
+
+/* No operator or call below takes long while SQLite cannot be interrupted. NULL is. */
+bool node_is_quick(const void *node);
+bool sql_is_quick(struct planner *p, const char *sql); /* of a statement's text */
+/* Rows of the table are read without computing anything: no generated columns. */
+bool reading_is_quick(const struct catalog_table *t);
+
 /* Base tables named anywhere in a statement. */
 struct table_use {
         const struct catalog_table *table;

@@ -6,6 +6,7 @@
 static enum err_code plan_local(struct planner *p)
 {
         p->plan->kind = PLAN_LOCAL;
+        p->plan->quick_finish = node_is_quick(p->stmt);
         return planner_print(p, p->stmt, &p->plan->finish_sql);
 }
 
@@ -73,7 +74,8 @@ static enum err_code plan_one_table(struct planner *p, const struct table_uses *
         if (route.kind == ROUTE_KEYS && route.n_keys <= 1) {
                 rc = planner_pass_through(p, PLAN_SINGLE_SHARD, &route);
                 if (!rc)
-                        p->plan->parts[0].cheap = pins_row;
+                        p->plan->parts[0].cheap =
+                            pins_row && node_is_quick(q) && reading_is_quick(s.table);
                 return rc;
         }
         if (is_concatenation(q))

@@ -1,10 +1,13 @@
 /* plan_values.c - the value vector of one execution: the client's arguments, the literals, what is
- * computed from them. Loop thread. */
+ * computed from them. Loop thread, but for plan_bind(). */
 #include "gate/plan.h"
 
 #include <string.h>
 
 #include "gate/scratch.h"
+
+/* Expressions computed on the loop thread, for one statement, and the bytes they may look at. */
+enum { MAX_INLINE_EXPRESSIONS = 64, MAX_INLINE_BYTES = 256 << 10 };
 
 static bool is_named(const char *name)
 {
@@ -102,6 +105,27 @@ enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_
         }
         *ret_values = (struct plan_values){ .values = values, .n = n };
         return ERR_OK;
+}
+
+static size_t value_bytes(const struct value *v)
+{
+        return v->type == VALUE_TEXT || v->type == VALUE_BLOB ? v->n_bytes : 0;
+}
+
+bool plan_binds_quickly(const struct plan *p, const struct plan_arg *args, size_t n_args,
+                        const struct value *literals)
+{
+        size_t n_bytes = 0;
+
+        if (!p->n_expressions)
+                return true;
+        if (p->costly_expressions || p->n_expressions > MAX_INLINE_EXPRESSIONS)
+                return false;
+        for (size_t i = 0; i < n_args; i++)
+                n_bytes += value_bytes(&args[i].value);
+        for (size_t i = 0; i < p->n_literals; i++)
+                n_bytes += value_bytes(&literals[i]);
+        return n_bytes * p->n_expressions <= MAX_INLINE_BYTES;
 }
 
 size_t plan_n_new_rowids(const struct plan *p, const struct plan_values *v)

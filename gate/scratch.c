@@ -1,8 +1,9 @@
-/* scratch.c - see scratch.h. Any thread; each has its own database, which lives until the process
- * ends. */
+/* scratch.c - see scratch.h. Any thread; each has its own database, which lives as long as the
+ * thread. */
 #include "gate/scratch.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <sqlite3.h>
 
 #include "common/sqlite_err.h"
@@ -10,7 +11,7 @@
 
 /* Steps of SQLite's machine between looks at the budget, and how many looks an expression gets:
  * some 100 ms. */
-enum { STEPS_PER_LOOK = 10000, MAX_LOOKS = 200 };
+enum { STEPS_PER_LOOK = 10000, MAX_LOOKS = 200, MAX_VALUE_BYTES = 64 << 20 };
 
 /* Owner: the thread. */
 static _Thread_local struct {
@@ -24,12 +25,31 @@ static int count_looks(void *arg)
         return ++scratch.n_looks > MAX_LOOKS;
 }
 
+static pthread_key_t thread_end;
+
+static void close_scratch(void *db)
+{
+        sqlite3_finalize(scratch.to_number);
+        scratch.to_number = NULL;
+        sqlite3_close(db);
+        scratch.db = NULL;
+}
+
+static void make_key(void)
+{
+        int rc = pthread_key_create(&thread_end, close_scratch);
+
+        assert(rc == 0);
+}
+
 static struct sqlite3 *open_scratch(void)
 {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
         int rc;
 
         if (scratch.db)
                 return scratch.db;
+        pthread_once(&once, make_key);
         rc = sqlite_now_register();
         assert(rc == SQLITE_OK);
         rc = sqlite3_open_v2(":memory:", &scratch.db,
@@ -44,7 +64,9 @@ static struct sqlite3 *open_scratch(void)
                                         SQLITE_PREPARE_PERSISTENT, &scratch.to_number, NULL);
         /* Nothing but memory can be missing. */
         assert(rc == SQLITE_OK);
+        pthread_setspecific(thread_end, scratch.db);
         sqlite3_extended_result_codes(scratch.db, 1);
+        sqlite3_limit(scratch.db, SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES);
         sqlite3_limit(scratch.db, SQLITE_LIMIT_ATTACHED, 0);
         sqlite3_progress_handler(scratch.db, STEPS_PER_LOOK, count_looks, NULL);
         return scratch.db;
@@ -99,7 +121,8 @@ enum err_code scratch_eval(const char *sql, const struct value *values, size_t n
         n = sqlite3_bind_parameter_count(stmt);
         step = SQLITE_ROW;
         for (int i = 0; i < n && (size_t)i < n_values && step == SQLITE_ROW; i++)
-                if (value_bind(stmt, i + 1, &values[i]) != SQLITE_OK)
+                if (sqlite3_bind_parameter_name(stmt, i + 1) &&
+                    value_bind(stmt, i + 1, &values[i]) != SQLITE_OK)
                         step = SQLITE_ERROR;
         if (step == SQLITE_ROW) {
                 sqlite_now_set(now_ms);

@@ -1,5 +1,7 @@
 /* Statements through a whole gate, with tablets that say what the test tells them: what is sent,
  * what comes back, and what happens when something goes wrong on the way. */
+#include <semaphore.h>
+
 #include "tests/unit/gate/gate_fixture.h"
 
 static struct gate_fixture fx;
@@ -110,6 +112,108 @@ START_TEST(one_shard)
         ck_assert_int_gt(x->now_ms, 1500000000000);
         ck_assert_uint_eq(x->max_rows, 1000);
         ck_assert_uint_eq(x->max_bytes, 64 << 10);
+        client_done(&a);
+}
+END_TEST
+
+/* Keeps a thread of the pool until it is let go. */
+static struct blocker {
+        struct pool_job job;
+        sem_t go;
+} blockers[8];
+
+static void block(struct pool_job *job)
+{
+        struct blocker *b = CONTAINER_OF(job, struct blocker, job);
+
+        while (sem_wait(&b->go))
+                ;
+        sem_destroy(&b->go);
+}
+
+static void block_pool(void)
+{
+        size_t n = fx.gate.options.pool_threads;
+
+        ck_assert_uint_le(n, ARRAY_LEN(blockers));
+        for (size_t i = 0; i < n; i++) {
+                blockers[i].job = (struct pool_job){ .run = block };
+                sem_init(&blockers[i].go, 0, 0);
+                pool_submit(fx.gate.pool, &blockers[i].job);
+        }
+}
+
+static void release_pool(void)
+{
+        for (size_t i = 0; i < fx.gate.options.pool_threads; i++)
+                sem_post(&blockers[i].go);
+}
+
+static const char *const long_statements[] = {
+        "SELECT length(printf('%.*c', 1000, 'x'))",
+        "SELECT a FROM (SELECT replace(replace('x', 'x', 'xx'), 'x', 'xx') AS a)",
+        "SELECT count(*) FROM json_each('[1,2]')",
+        "SELECT 'aaa' LIKE '%a%a%'",
+        "INSERT INTO t(id, a) VALUES (length(printf('%.*c', 1000, 'x')), 1)",
+        "INSERT INTO t(id, a) VALUES (instr('aab', 'b'), 1)",
+};
+
+/* Nothing of it runs on the loop, where it would keep others waiting. */
+START_TEST(long_call_is_not_run_on_the_loop)
+{
+        struct client_answer slow, quick;
+
+        block_pool();
+        client_execute(&fx, &slow, long_statements[_i], 0, NULL, NULL, NULL, INT64_MAX);
+        run(&quick, "SELECT a FROM t WHERE id = ?", NULL);
+        ck_assert_str_eq(quick.rows, "7;");
+        ck_assert_msg(!slow.n_done, "%s", long_statements[_i]);
+        release_pool();
+        client_wait(&fx, &slow);
+        ck_assert_msg(!slow.e.code, "%s: %s", long_statements[_i], slow.e.msg);
+        client_done(&quick);
+        client_done(&slow);
+}
+END_TEST
+
+/* The client goes while its values are being computed. */
+START_TEST(given_up_while_binding)
+{
+        struct client_answer a;
+
+        block_pool();
+        client_execute(&fx, &a, "INSERT INTO t(id, a) VALUES (instr('aab', 'b'), 1)", 0, NULL, NULL,
+                       NULL, in_ms(50));
+        client_wait(&fx, &a);
+        ck_assert_int_eq(a.e.code, ERR_DEADLINE);
+        ck_assert_uint_eq(n_requests(), 0);
+        client_done(&a);
+        release_pool();
+}
+END_TEST
+
+static const struct {
+        const char *sql;
+        bool cheap; /* the tablet may run it on its loop */
+} point_reads[] = {
+        { "SELECT upper(a) || 'x', a + 1, abs(a) FROM t WHERE id = 2", true },
+        { "SELECT count(*), max(a) FROM t WHERE id = 2 AND a > 3", true },
+        { "SELECT length(printf('%.*c', 200000000, 'x')) FROM t WHERE id = 2", false },
+        { "SELECT hex(zeroblob(a)) FROM t WHERE id = 2", false },
+        { "SELECT a FROM t WHERE id = 2 AND a LIKE '%a%a%'", false },
+        { "SELECT a FROM t WHERE id = 2 AND replace(a, 'x', 'xx') = 'y'", false },
+        { "SELECT a -> '$.x' FROM t WHERE id = 2", false },
+        { "SELECT group_concat(a) FROM t WHERE id = 2", false },
+        { "SELECT a FROM t WHERE id = 2 ORDER BY instr(a, 'aab')", false },
+};
+
+START_TEST(what_takes_long_is_not_cheap)
+{
+        struct client_answer a;
+
+        run(&a, point_reads[_i].sql, NULL);
+        ck_assert_msg(!a.e.code, "%s: %s", point_reads[_i].sql, a.e.msg);
+        ck_assert_msg(only_request()->cheap == point_reads[_i].cheap, "%s", point_reads[_i].sql);
         client_done(&a);
 }
 END_TEST
@@ -592,6 +696,9 @@ int main(void)
         tcase_set_timeout(t, 50);
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_test(t, one_shard);
+        tcase_add_loop_test(t, long_call_is_not_run_on_the_loop, 0, ARRAY_LEN(long_statements));
+        tcase_add_test(t, given_up_while_binding);
+        tcase_add_loop_test(t, what_takes_long_is_not_cheap, 0, ARRAY_LEN(point_reads));
         tcase_add_test(t, all_shards);
         tcase_add_test(t, finished_at_the_gate);
         tcase_add_loop_test(t, schema_changes, 0, 4);
