@@ -215,6 +215,36 @@ static enum err_code check_frame(const struct frame *f, struct err *reterr)
         return ERR_OK;
 }
 
+enum { REQUEST_MORE = 8, REPLY_MORE = 5 };
+
+bool frame_next_more(struct wire_reader *r, struct bytes *ret_frame)
+{
+        struct wire_field x;
+
+        while (wire_next(r, &x)) {
+                if (x.number != REQUEST_MORE || x.type != WIRE_BYTES)
+                        continue;
+                *ret_frame = bytes_of(&x);
+                return true;
+        }
+        return false;
+}
+
+static enum err_code decode_field(struct frame *f, struct frame_scratch *scratch,
+                                  const struct wire_field *x, struct err *reterr)
+{
+        if (x->type == WIRE_VARINT && x->number == 1)
+                f->id = x->uint;
+        else if (x->type == WIRE_VARINT && x->number == 2)
+                f->timeout_us = x->uint;
+        else if (x->type == WIRE_VARINT && x->number == 3)
+                f->hlc = x->uint;
+        else if (x->type == WIRE_BYTES && x->number >= FRAME_EXECUTE &&
+                 x->number <= FRAME_CHANGE_SCHEMA)
+                return f->body ? refuse(reterr) : decode_body(f, scratch, x, reterr);
+        return ERR_OK;
+}
+
 enum err_code frame_decode(const uint8_t *p, size_t n_bytes, struct frame_scratch *scratch,
                            struct frame *ret_frame, struct err *reterr)
 {
@@ -224,16 +254,11 @@ enum err_code frame_decode(const uint8_t *p, size_t n_bytes, struct frame_scratc
         struct wire_field x;
 
         *f = (struct frame){ 0 };
-        while (!rc && wire_next(&r, &x)) {
-                if (x.type == WIRE_VARINT && x.number == 1)
-                        f->id = x.uint;
-                else if (x.type == WIRE_VARINT && x.number == 2)
-                        f->timeout_us = x.uint;
-                else if (x.type == WIRE_VARINT && x.number == 3)
-                        f->hlc = x.uint;
-                else if (x.type == WIRE_BYTES && x.number >= FRAME_EXECUTE &&
-                         x.number <= FRAME_CHANGE_SCHEMA)
-                        rc = f->body ? refuse(reterr) : decode_body(f, scratch, &x, reterr);
+        for (;;) {
+                f->n_bytes = (size_t)(r.p - p);
+                if (rc || !wire_next(&r, &x) || x.number == REQUEST_MORE)
+                        break;
+                rc = decode_field(f, scratch, &x, reterr);
         }
         f->shards = scratch->shards;
         f->params = scratch->params;
@@ -328,6 +353,12 @@ void frame_add_head(struct buf *b, uint64_t id, uint64_t hlc)
 void frame_add_end(struct buf *b)
 {
         wire_add_uint(b, REPLY_END, 1);
+}
+
+void frame_add_more(struct buf *b, struct buf *more)
+{
+        wire_add_bytes(b, REPLY_MORE, more->data, more->n_bytes);
+        buf_done(more);
 }
 
 static void add_failure(struct buf *b, const struct err *e)

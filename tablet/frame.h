@@ -9,6 +9,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/value.h"
+#include "common/wire.h"
 #include "tablet/engine.h"
 
 enum frame_body {
@@ -33,6 +34,8 @@ struct frame {
         uint64_t timeout_us;
         uint64_t hlc;
         enum frame_body body;
+        size_t
+            n_bytes; /* of the message that are its own; further frames follow: frame_next_more() */
         uint64_t credit_bytes;
 
         /* Of Execute and ChangeSchema. */
@@ -76,6 +79,10 @@ void frame_scratch_done(struct frame_scratch *s);
 enum err_code frame_decode(const uint8_t *p, size_t n_bytes, struct frame_scratch *scratch,
                            struct frame *ret_frame, struct err *reterr) must_check_;
 
+/* The further frames of a message one by one; r reads what is behind the first one's n_bytes. False
+ * at the end. */
+bool frame_next_more(struct wire_reader *r, struct bytes *ret_frame);
+
 /* The same frame with its arrays and bytes copied to `to`, which has frame_copy_bytes(). message:
  * what it was decoded from. */
 size_t frame_copy_bytes(const struct frame *f, size_t n_message_bytes);
@@ -85,6 +92,9 @@ void frame_copy(const struct frame *f, const uint8_t *message, size_t n_message_
 /* ---- replies: begin, pieces, end; each appends to b. */
 void frame_add_head(struct buf *b, uint64_t id, uint64_t hlc);
 void frame_add_end(struct buf *b);
+
+/* Appends another whole reply to the message in b, which holds one; takes the bytes of more. */
+void frame_add_more(struct buf *b, struct buf *more);
 
 /* What one shard has to say. */
 struct frame_piece {

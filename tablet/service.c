@@ -56,6 +56,23 @@ void service_mark_dirty(struct service *s, struct request *rq)
                 post_collect(s);
 }
 
+void service_cork(struct service *s)
+{
+        s->n_corks++;
+}
+
+void service_uncork(struct service *s)
+{
+        struct stream *st;
+
+        if (--s->n_corks)
+                return;
+        while ((st = s->corked)) {
+                s->corked = st->next_corked;
+                stream_uncork(st);
+        }
+}
+
 /* Everything that has come back: first all outcomes, so that those of one request share a message,
  * then the messages. */
 static void collect(struct loop_task *task)
@@ -70,6 +87,7 @@ static void collect(struct loop_task *task)
         s->is_posted = false;
         pthread_mutex_unlock(&s->mu);
         s->is_collecting = true;
+        service_cork(s);
         for (; t; t = next) {
                 next = t->next_done;
                 request_on_task(t);
@@ -78,6 +96,7 @@ static void collect(struct loop_task *task)
                 s->dirty = rq->dirty_next;
                 request_settle(rq);
         }
+        service_uncork(s);
         s->is_collecting = false;
         service_check_drained(s);
 }

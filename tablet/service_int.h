@@ -92,14 +92,18 @@ struct stream {
         struct queued_reply *out_head, *out_tail;
         size_t n_queued_bytes; /* the one being written included */
         bool is_writing;
+        bool is_corked; /* in the service's list */
+        struct stream *next_corked;
         bool is_read_paused;
         bool is_half_closed; /* the gate sends no more */
         bool is_over;        /* we take no more */
         bool was_busy;       /* since the last tick of a drain */
 };
 
-/* Takes the bytes of b. */
+/* Takes the bytes of b. What is ready at the same time goes out in one message. */
 void stream_send(struct stream *st, struct buf *b);
+/* Sends what was held back while the service was corked. */
+void stream_uncork(struct stream *st);
 bool stream_is_full(const struct stream *st);
 /* A request has left it. */
 void stream_check_end(struct stream *st);
@@ -122,6 +126,11 @@ struct service {
         void (*on_drained)(void *arg);
         void *on_drained_arg;
 
+        /* While several requests or outcomes are dealt with in one go, replies are held back, so
+         * that they share messages. */
+        unsigned n_corks;
+        struct stream *corked;
+
         struct request *dirty; /* to be settled */
         bool is_collecting;
         struct loop_task collect;
@@ -133,5 +142,7 @@ struct service {
 /* Any thread: t's step has ended; request_on_task() follows on the loop thread. */
 void service_task_done(struct service *s, struct task *t);
 void service_mark_dirty(struct service *s, struct request *rq);
+void service_cork(struct service *s);
+void service_uncork(struct service *s);
 /* A request is gone. */
 void service_check_drained(struct service *s);

@@ -5,11 +5,14 @@
 
 #include "common/log.h"
 
+/* A message that waits for the one before, or is being written (then b is empty). */
 struct queued_reply {
         struct queued_reply *next;
-        grpc_byte_buffer *body;
+        struct buf b;
         size_t n_bytes;
 };
+
+enum { GATHER_BYTES = 64 << 10 }; /* a message that is larger does not grow any more */
 
 static void free_queue(struct stream *st)
 {
@@ -17,8 +20,7 @@ static void free_queue(struct stream *st)
                 struct queued_reply *q = st->out_head;
 
                 st->out_head = q->next;
-                if (q->body)
-                        grpc_byte_buffer_destroy(q->body);
+                buf_done(&q->b);
                 free(q);
         }
 }
@@ -94,24 +96,55 @@ static void on_written(struct rpc_call *call, bool ok)
 
 static void write_next(struct stream *st)
 {
-        if (st->is_writing || !st->out_head)
+        if (st->is_writing || st->is_corked || !st->out_head)
                 return;
         st->is_writing = true;
-        rpc_call_write(st->call, TAKE(st->out_head->body), on_written);
+        rpc_call_write(st->call, rpc_from_buf(&st->out_head->b), on_written);
+}
+
+void stream_uncork(struct stream *st)
+{
+        st->is_corked = false;
+        write_next(st);
+}
+
+static void hold_back(struct stream *st)
+{
+        struct service *s = st->service;
+
+        if (!s->n_corks || st->is_corked)
+                return;
+        st->is_corked = true;
+        st->next_corked = s->corked;
+        s->corked = st;
+}
+
+/* Is there a message that waits and may grow by n_bytes? */
+static bool can_gather(const struct stream *st, size_t n_bytes)
+{
+        return st->out_head && st->out_tail->b.n_bytes &&
+               st->out_tail->b.n_bytes + n_bytes <= GATHER_BYTES;
 }
 
 void stream_send(struct stream *st, struct buf *b)
 {
-        struct queued_reply *q = xmalloc(sizeof *q);
+        struct queued_reply *q = st->out_tail;
 
-        *q = (struct queued_reply){ .n_bytes = b->n_bytes };
-        q->body = rpc_from_buf(b);
+        st->n_queued_bytes += b->n_bytes;
+        if (can_gather(st, b->n_bytes)) {
+                q->n_bytes += b->n_bytes;
+                frame_add_more(&q->b, b);
+                return;
+        }
+        q = xmalloc(sizeof *q);
+        *q = (struct queued_reply){ .b = *b, .n_bytes = b->n_bytes };
+        *b = (struct buf)BUF_INIT(b->max_bytes);
         if (st->out_head)
                 st->out_tail->next = q;
         else
                 st->out_head = q;
         st->out_tail = q;
-        st->n_queued_bytes += q->n_bytes;
+        hold_back(st);
         write_next(st);
 }
 
@@ -128,32 +161,60 @@ static enum err_code check_id(const struct stream *st, const struct frame *f, st
         return ERR_OK;
 }
 
-static enum err_code take_frame(struct stream *st, const uint8_t *message, size_t n_bytes,
-                                struct err *reterr)
+static enum err_code run_frame(struct stream *st, const struct frame *f, struct bytes message,
+                               struct err *reterr)
 {
-        struct frame f;
         struct request *rq;
         enum err_code rc;
 
-        rc = frame_decode(message, n_bytes, &st->service->scratch, &f, reterr);
-        if (f.body == FRAME_EXECUTE || f.body == FRAME_CHANGE_SCHEMA) {
-                if (rc && f.id && f.n_shards) {
-                        request_refuse(st, &f, reterr); /* the request's fault, not the stream's */
-                        return ERR_OK;
-                }
-                rc = rc ? rc : check_id(st, &f, reterr);
+        if (f->body == FRAME_EXECUTE || f->body == FRAME_CHANGE_SCHEMA) {
+                rc = check_id(st, f, reterr);
                 if (!rc)
-                        request_execute(st, &f, message, n_bytes);
+                        request_execute(st, f, message.data, message.n_bytes);
                 return rc;
         }
-        if (rc)
-                return rc;
-        HASH_FIND(hh, st->requests, &f.id, sizeof f.id, rq);
-        if (rq && f.body == FRAME_CANCEL)
+        HASH_FIND(hh, st->requests, &f->id, sizeof f->id, rq);
+        if (rq && f->body == FRAME_CANCEL)
                 request_cancel(rq);
-        else if (rq && f.body == FRAME_CREDIT)
-                request_credit(rq, f.credit_bytes);
+        else if (rq && f->body == FRAME_CREDIT)
+                request_credit(rq, f->credit_bytes);
         return ERR_OK;
+}
+
+/* *ret_n_bytes: where the further frames of the message begin, or its end. */
+static enum err_code take_frame(struct stream *st, struct bytes message, size_t *ret_n_bytes,
+                                struct err *reterr)
+{
+        struct frame f;
+        enum err_code rc;
+
+        rc = frame_decode(message.data, message.n_bytes, &st->service->scratch, &f, reterr);
+        *ret_n_bytes = message.n_bytes = f.n_bytes;
+        if (!rc)
+                return run_frame(st, &f, message, reterr);
+        if (!f.id || !f.n_shards)
+                return rc;
+        request_refuse(st, &f, reterr); /* the request's fault, not the stream's */
+        return ERR_OK;
+}
+
+/* All the frames of a message; their replies share messages, too. */
+static enum err_code take_message(struct stream *st, struct bytes message, struct err *reterr)
+{
+        struct wire_reader r;
+        enum err_code rc;
+        struct bytes more;
+        size_t n_bytes;
+
+        service_cork(st->service);
+        rc = take_frame(st, message, &n_bytes, reterr);
+        r = wire_reader((const char *)message.data + n_bytes, message.n_bytes - n_bytes);
+        while (!rc && frame_next_more(&r, &more))
+                rc = take_frame(st, more, &n_bytes, reterr);
+        if (!rc && r.failed)
+                rc = err_set(reterr, ERR_INVALID, "BAD_REQUEST", "malformed TabletRequest");
+        service_uncork(st->service);
+        return rc;
 }
 
 static void fail_stream(struct stream *st, const struct err *e)
@@ -168,8 +229,7 @@ static void on_read(struct rpc_call *call, bool ok)
 {
         struct stream *st = rpc_call_data(call);
         struct err *e = &st->service->err;
-        const uint8_t *message;
-        size_t n_bytes;
+        struct bytes message;
 
         if (!ok) {
                 st->is_half_closed = true;
@@ -177,8 +237,8 @@ static void on_read(struct rpc_call *call, bool ok)
                 return;
         }
         st->was_busy = true;
-        message = rpc_call_request(call, &n_bytes);
-        if (take_frame(st, message, n_bytes, e)) {
+        message.data = rpc_call_request(call, &message.n_bytes);
+        if (take_message(st, message, e)) {
                 fail_stream(st, e);
                 return;
         }

@@ -203,6 +203,32 @@ START_TEST(cancel_and_credit)
 }
 END_TEST
 
+START_TEST(further_frames)
+{
+        struct buf b = BUF_INIT(0);
+        struct wire_reader r;
+        struct bytes more;
+        struct frame f;
+        size_t n = pack_execute();
+
+        buf_add(&b, message, n);
+        for (int i = 0; i < 3; i++)
+                wire_add_bytes(&b, 8, message, n);
+        ck_assert_int_eq(frame_decode(b.data, b.n_bytes, &scratch, &f, NULL), ERR_OK);
+        check_execute(&f);
+        ck_assert_uint_eq(f.n_bytes, n);
+        r = wire_reader(b.data + n, b.n_bytes - n);
+        for (int i = 0; i < 3; i++) {
+                ck_assert(frame_next_more(&r, &more));
+                ck_assert_uint_eq(more.n_bytes, n);
+                ck_assert_int_eq(frame_decode(more.data, more.n_bytes, &scratch, &f, NULL), ERR_OK);
+                check_execute(&f);
+        }
+        ck_assert(!frame_next_more(&r, &more));
+        buf_done(&b);
+}
+END_TEST
+
 /* ---- refused */
 
 static void add_request(struct buf *b, void (*fill)(struct buf *body))
@@ -409,6 +435,7 @@ static Suite *suite(void)
         tcase_add_test(t, copied);
         tcase_add_test(t, change_schema);
         tcase_add_test(t, cancel_and_credit);
+        tcase_add_test(t, further_frames);
         tcase_add_loop_test(t, refused, 0, ARRAY_LEN(refusals));
         tcase_add_test(t, two_bodies);
         tcase_add_test(t, mutilated);

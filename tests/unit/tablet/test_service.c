@@ -114,6 +114,46 @@ START_TEST(one_message_for_all_shards)
 }
 END_TEST
 
+/* Of requests that come in one message, those that can be answered at once - refusals need nothing
+ * of the shard - have their answers in one message, whatever the others wait for. */
+START_TEST(many_in_one_message)
+{
+        enum { N = 40 };
+        struct buf b = BUF_INIT(0);
+        struct answer answer;
+        size_t message = 0;
+
+        for (unsigned i = 0; i <= N; i++) {
+                uint8_t packed[512];
+                struct ask a;
+                size_t n;
+
+                ask_init(&a, 1, i == N ? "INSERT INTO t(v) VALUES (1)" : "SELECT 1");
+                a.refs[0].epoch = i % 2 ? 2 : 1;
+                a.x.cheap = true;
+                a.x.write = i == N;
+                a.m.id = 1000 + i;
+                n = shoal__v1__tablet_request__pack(&a.m, packed);
+                if (i)
+                        wire_add_bytes(&b, 8, packed, n);
+                else
+                        buf_add(&b, packed, n);
+        }
+        line_send_bytes(l, b.data, b.n_bytes);
+        buf_done(&b);
+        for (unsigned i = 0; i < N; i++) {
+                line_wait(l, 1000 + i, &answer);
+                ck_assert_str_eq(answer.text, i % 2 ? "UNAVAILABLE SHARD_NOT_SERVED//" : "1;//");
+                if (i % 2) {
+                        message = message ? message : answer.message;
+                        ck_assert_uint_eq(answer.message, message);
+                }
+        }
+        line_wait(l, 1000 + N, &answer);
+        ck_assert_str_eq(answer.text, "changes=1 id=1 //");
+}
+END_TEST
+
 /* ---- errors of one shard or all */
 
 static const struct {
@@ -721,6 +761,7 @@ static Suite *suite(void)
         tcase_add_test(t, reads_and_writes);
         tcase_add_test(t, handed_over);
         tcase_add_test(t, one_message_for_all_shards);
+        tcase_add_test(t, many_in_one_message);
         tcase_add_loop_test(t, not_served, 0, ARRAY_LEN(unserved));
         tcase_add_test(t, failures_carry_all);
         tcase_add_test(t, no_shards);

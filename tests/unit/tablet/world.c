@@ -173,18 +173,26 @@ void world_until(struct world *w, bool (*cond)(void *arg), void *arg)
 
 /* ---- a stream */
 
-static void on_message(void *arg, const grpc_slice *slice)
+static void keep_reply(struct line *l, const uint8_t *p, size_t n_bytes)
 {
-        struct line *l = arg;
-        Shoal__V1__TabletReply *r;
+        Shoal__V1__TabletReply *r = shoal__v1__tablet_reply__unpack(NULL, n_bytes, p);
 
-        r = shoal__v1__tablet_reply__unpack(NULL, GRPC_SLICE_LENGTH(*slice),
-                                            GRPC_SLICE_START_PTR(*slice));
         ck_assert(r != NULL);
         ck_assert_uint_lt(l->n_replies, LINE_MAX_REPLIES);
+        l->in_message[l->n_replies] = l->n_messages;
         l->replies[l->n_replies++] = r;
         for (size_t i = 0; i < r->n_shards; i++)
                 l->n_bytes += r->shards[i]->result.len;
+        for (size_t i = 0; i < r->n_more; i++)
+                keep_reply(l, r->more[i].data, r->more[i].len);
+}
+
+static void on_message(void *arg, const grpc_slice *slice)
+{
+        struct line *l = arg;
+
+        l->n_messages++;
+        keep_reply(l, GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice));
 }
 
 static void on_end(void *arg, const struct err *e)
@@ -354,6 +362,7 @@ void line_wait(struct line *l, uint64_t id, struct answer *ret_answer)
                 if (r->id != id)
                         continue;
                 ret_answer->n_messages++;
+                ret_answer->message = l->in_message[i];
                 ret_answer->hlc = r->hlc;
                 for (size_t k = 0; k < r->n_shards; k++) {
                         ck_assert_uint_lt(r->shards[k]->shard, 2);

@@ -49,8 +49,10 @@ struct line {
         struct rpc_stream *stream;
         uint64_t next_id;
         Shoal__V1__TabletReply *replies[LINE_MAX_REPLIES]; /* all that have come */
+        size_t in_message[LINE_MAX_REPLIES];               /* the number of the message, from 1 */
         size_t n_replies;
-        size_t n_bytes; /* of results in them */
+        size_t n_bytes;    /* of results in them */
+        size_t n_messages; /* that they came in */
         bool has_ended;
         struct err end;
         bool stop; /* for loop_run_until */
@@ -83,6 +85,7 @@ struct answer {
         char
             text[8192]; /* of each shard in order: "rows…" or "CODE REASON", each followed by "/" */
         size_t n_messages, n_pieces;
+        size_t message; /* the number of the one that the end came in */
         uint64_t hlc;
         bool is_replayed;
         uint64_t commit_ts, cut_c, cut_e, n_rows; /* of the shard that said so last */
