@@ -23,6 +23,7 @@ enum {
         BACKOFF_MAX_MS = 1000,
         SETTLED_MS = 1000, /* a stream that lived this long starts the back-off afresh */
         FIRST_SLOTS = 64,
+        GATHER_BYTES = 64 << 10, /* a message that is larger does not grow any more */
         NO_SLOT = UINT32_MAX,
 };
 
@@ -41,6 +42,7 @@ struct slot {
 struct tablet_stream {
         struct tablet_client *tablet;
         struct rpc_stream *rpc; /* NULL: to be opened by the timer */
+        struct buf held;        /* the next message: it waits for those before it, and grows */
         bool is_up;
         int64_t away_since_us; /* while it is not up */
         int64_t up_since_us;
@@ -185,6 +187,25 @@ static void end_call_away(struct tablet_call *c, const char *tablet_id, const ch
         end_call(c, &e);
 }
 
+/* Requests that are made while flow control has yet to take an earlier message share the next one.
+ */
+static void send_frame(struct tablet_stream *s, struct buf *b)
+{
+        if (!rpc_stream_queued_bytes(s->rpc)) {
+                rpc_stream_write(s->rpc, rpc_from_buf(b));
+                return;
+        }
+        if (s->held.n_bytes && s->held.n_bytes + b->n_bytes > GATHER_BYTES)
+                rpc_stream_write(s->rpc, rpc_from_buf(&s->held));
+        if (s->held.n_bytes) {
+                tablet_wire_add_more(&s->held, b);
+                return;
+        }
+        buf_done(&s->held);
+        s->held = *b;
+        *b = (struct buf)BUF_INIT(0);
+}
+
 static void send_cancel(struct tablet_call *c)
 {
         struct buf b = BUF_INIT(0);
@@ -193,7 +214,7 @@ static void send_cancel(struct tablet_call *c)
                 return;
         tablet_wire_add_head(&b, c->id, 0, 0);
         tablet_wire_add_cancel(&b);
-        rpc_stream_write(c->stream->rpc, rpc_from_buf(&b));
+        send_frame(c->stream, &b);
 }
 
 static void on_call_timer(struct loop_timer *timer)
@@ -231,7 +252,8 @@ static bool begin_send(struct tablet_call *c, struct tablet_stream *s, struct bu
         enum { HEAD_BYTES = 40 };
         uint64_t timeout_us = 0;
 
-        if (rpc_stream_queued_bytes(s->rpc) > max_queued_bytes || !take_slot(s, c)) {
+        if (rpc_stream_queued_bytes(s->rpc) + s->held.n_bytes > max_queued_bytes ||
+            !take_slot(s, c)) {
                 fail_soon(c, ERR_EXHAUSTED, "TOO_MANY_REQUESTS",
                           "too many requests are waiting for the tablet");
                 return false;
@@ -304,7 +326,7 @@ void tablet_call_execute(struct tablet_call *c, struct tablets *all, struct tabl
         if (!s || !begin_send(c, s, &b, tablet_wire_execute_size(shards, n_shards, x)))
                 return;
         tablet_wire_add_execute(&b, shards, n_shards, x);
-        rpc_stream_write(s->rpc, rpc_from_buf(&b));
+        send_frame(s, &b);
 }
 
 void tablet_call_change_schema(struct tablet_call *c, struct tablets *all,
@@ -320,7 +342,7 @@ void tablet_call_change_schema(struct tablet_call *c, struct tablets *all,
         if (!s || !begin_send(c, s, &b, 0))
                 return;
         tablet_wire_add_change_schema(&b, shards, n_shards, x);
-        rpc_stream_write(s->rpc, rpc_from_buf(&b));
+        send_frame(s, &b);
 }
 
 void tablet_call_credit(struct tablet_call *c, uint64_t n_bytes)
@@ -331,7 +353,7 @@ void tablet_call_credit(struct tablet_call *c, uint64_t n_bytes)
                 return;
         tablet_wire_add_head(&b, c->id, 0, 0);
         tablet_wire_add_credit(&b, n_bytes);
-        rpc_stream_write(c->stream->rpc, rpc_from_buf(&b));
+        send_frame(c->stream, &b);
 }
 
 void tablet_call_abandon(struct tablet_call *c)
@@ -368,7 +390,7 @@ static void send_waiting(struct tablet_stream *s)
                         unlink_waiting(c);
                         if (begin_send(c, s, &b, body->n_bytes)) {
                                 buf_add(&b, body->data, body->n_bytes);
-                                rpc_stream_write(s->rpc, rpc_from_buf(&b));
+                                send_frame(s, &b);
                         }
                         buf_done(body);
                         free(body);
@@ -381,6 +403,8 @@ static void on_stream_drained(void *arg)
 {
         struct tablet_stream *s = arg;
 
+        if (s->held.n_bytes)
+                rpc_stream_write(s->rpc, rpc_from_buf(&s->held));
         if (s->is_up)
                 return;
         s->is_up = true;
@@ -427,20 +451,49 @@ static void observe(struct tablet_stream *s, uint64_t hlc)
                           (unsigned long long)hlc);
 }
 
-static void on_stream_message(void *arg, const grpc_slice *slice)
+/* False: malformed. */
+static bool take_reply(struct tablet_stream *s, const grpc_slice *slice, bool *ret_has_more)
 {
-        struct tablet_stream *s = arg;
         struct tablet_wire_reply reply;
 
         if (!tablet_wire_read_reply(GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice),
-                                    &reply)) {
-                log_event(LOG_ERROR, "tablet_reply_malformed", "tablet=%s bytes=%zu", s->tablet->id,
-                          GRPC_SLICE_LENGTH(*slice));
-                rpc_stream_cancel(s->rpc);
-                return;
-        }
+                                    &reply))
+                return false;
+        *ret_has_more = reply.has_more;
         observe(s, reply.hlc);
         deliver(s, &reply, slice);
+        return true;
+}
+
+static bool take_message(struct tablet_stream *s, const grpc_slice *slice)
+{
+        const uint8_t *start = GRPC_SLICE_START_PTR(*slice), *p;
+        struct wire_reader r = wire_reader(start, GRPC_SLICE_LENGTH(*slice));
+        bool has_more, ignored;
+        size_t n_bytes;
+
+        if (!take_reply(s, slice, &has_more))
+                return false;
+        while (has_more && s->rpc && tablet_wire_next_more(&r, &p, &n_bytes)) {
+                size_t at = (size_t)(p - start);
+                grpc_slice part = grpc_slice_sub_no_ref(*slice, at, at + n_bytes);
+
+                if (!take_reply(s, &part, &ignored))
+                        return false;
+        }
+        return true;
+}
+
+static void on_stream_message(void *arg, const grpc_slice *slice)
+{
+        struct tablet_stream *s = arg;
+
+        if (take_message(s, slice))
+                return;
+        log_event(LOG_ERROR, "tablet_reply_malformed", "tablet=%s bytes=%zu", s->tablet->id,
+                  GRPC_SLICE_LENGTH(*slice));
+        if (s->rpc)
+                rpc_stream_cancel(s->rpc);
 }
 
 /* Ends all that was sent on it. What their events start anew waits, for the stream is not up. */
@@ -448,6 +501,7 @@ static void break_stream(struct tablet_stream *s, const char *why)
 {
         if (s->rpc)
                 s->rpc = rpc_stream_free(s->rpc);
+        buf_done(&s->held);
         if (s->is_up)
                 s->away_since_us = mono_us();
         s->is_up = false;

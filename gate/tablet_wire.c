@@ -7,7 +7,8 @@
 
 enum { REQUEST_ID = 1, REQUEST_TIMEOUT_US = 2, REQUEST_HLC = 3 };
 enum { REQUEST_EXECUTE = 4, REQUEST_CANCEL = 5, REQUEST_CREDIT = 6, REQUEST_CHANGE_SCHEMA = 7 };
-enum { REPLY_ID = 1, REPLY_HLC = 2, REPLY_SHARDS = 3, REPLY_END = 4 };
+enum { REQUEST_MORE = 8 };
+enum { REPLY_ID = 1, REPLY_HLC = 2, REPLY_SHARDS = 3, REPLY_END = 4, REPLY_MORE = 5 };
 
 void tablet_wire_add_head(struct buf *b, uint64_t id, uint64_t timeout_us, uint64_t hlc)
 {
@@ -104,6 +105,26 @@ void tablet_wire_add_credit(struct buf *b, uint64_t n_bytes)
         wire_end(b, at);
 }
 
+void tablet_wire_add_more(struct buf *b, struct buf *more)
+{
+        wire_add_bytes(b, REQUEST_MORE, more->data, more->n_bytes);
+        buf_done(more);
+}
+
+bool tablet_wire_next_more(struct wire_reader *r, const uint8_t **ret_reply, size_t *ret_n_bytes)
+{
+        struct wire_field f;
+
+        while (wire_next(r, &f)) {
+                if (f.number != REPLY_MORE || f.type != WIRE_BYTES)
+                        continue;
+                *ret_reply = f.data;
+                *ret_n_bytes = f.n_bytes;
+                return true;
+        }
+        return false;
+}
+
 bool tablet_wire_read_reply(const void *p, size_t n_bytes, struct tablet_wire_reply *ret_reply)
 {
         struct wire_reader r = wire_reader(p, n_bytes);
@@ -111,6 +132,7 @@ bool tablet_wire_read_reply(const void *p, size_t n_bytes, struct tablet_wire_re
         struct wire_field f;
 
         while (wire_next(&r, &f)) {
+                reply.has_more = reply.has_more || f.number == REPLY_MORE;
                 if (f.type != WIRE_VARINT)
                         continue;
                 if (f.number == REPLY_ID)

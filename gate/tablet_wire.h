@@ -19,6 +19,8 @@ void tablet_wire_add_change_schema(struct buf *b, const struct tablet_shard *sha
                                    size_t n_shards, const struct tablet_change_schema *x);
 void tablet_wire_add_cancel(struct buf *b);
 void tablet_wire_add_credit(struct buf *b, uint64_t n_bytes);
+/* Appends another whole request to the message in b, which holds one; takes the bytes of more. */
+void tablet_wire_add_more(struct buf *b, struct buf *more);
 /* At least what tablet_wire_add_execute() will append, nearly always. */
 size_t tablet_wire_execute_size(const struct tablet_shard *shards, size_t n_shards,
                                 const struct tablet_execute *x);
@@ -28,10 +30,15 @@ struct tablet_wire_reply {
         uint64_t id;
         uint64_t hlc;
         bool end;
+        bool has_more; /* the message holds further replies */
 };
 /* False: malformed. */
 bool tablet_wire_read_reply(const void *p, size_t n_bytes,
                             struct tablet_wire_reply *ret_reply) must_check_;
+
+/* The further replies of a message one by one: begin with wire_reader(message). False at the end.
+ */
+bool tablet_wire_next_more(struct wire_reader *r, const uint8_t **ret_reply, size_t *ret_n_bytes);
 
 /* The pieces one by one: begin with wire_reader(message). False at the end, or when malformed
  * (*ret_malformed). ret_failure is filled, and ret_reply->failure points to it, when the piece is a

@@ -1,6 +1,8 @@
 /* fake_tablet.c - see fake_tablet.h. */
 #include "tests/unit/gate/fake_tablet.h"
 
+#include "common/wire.h"
+
 /* ---- the tablet */
 
 static void write_next(struct fake_conn *c);
@@ -90,21 +92,12 @@ void fake_break(struct fake_conn *c)
         end_conn(c, ERR_UNAVAILABLE);
 }
 
-static void on_request(struct rpc_call *call, bool ok)
+static void take_request(struct fake_conn *c, const uint8_t *p, size_t n_bytes)
 {
-        struct fake_conn *c = rpc_call_data(call);
         struct fake *f = c->fake;
         struct fake_request *r;
-        Shoal__V1__TabletRequest *m;
-        size_t n_bytes;
-        const uint8_t *p;
+        Shoal__V1__TabletRequest *m = shoal__v1__tablet_request__unpack(NULL, n_bytes, p);
 
-        if (!ok) {
-                end_conn(c, ERR_CANCELLED);
-                return;
-        }
-        p = rpc_call_request(call, &n_bytes);
-        m = shoal__v1__tablet_request__unpack(NULL, n_bytes, p);
         ck_assert(m);
         if (m->body_case == SHOAL__V1__TABLET_REQUEST__BODY_CANCEL) {
                 f->n_cancels += m->id != 0;
@@ -122,6 +115,27 @@ static void on_request(struct rpc_call *call, bool ok)
         }
         if (m)
                 shoal__v1__tablet_request__free_unpacked(m, NULL);
+}
+
+static void on_request(struct rpc_call *call, bool ok)
+{
+        struct fake_conn *c = rpc_call_data(call);
+        struct wire_reader reader;
+        struct wire_field more;
+        size_t n_bytes;
+        const uint8_t *p;
+
+        if (!ok) {
+                end_conn(c, ERR_CANCELLED);
+                return;
+        }
+        p = rpc_call_request(call, &n_bytes);
+        c->fake->n_messages++;
+        take_request(c, p, n_bytes);
+        reader = wire_reader(p, n_bytes);
+        while (c->call && wire_next(&reader, &more))
+                if (more.number == 8)
+                        take_request(c, more.data, more.n_bytes);
         if (c->call)
                 rpc_call_read(call, on_request);
 }

@@ -42,6 +42,7 @@ struct fake {
         size_t n_conns;
         struct fake_request requests[FAKE_MAX_REQUESTS]; /* Execute and ChangeSchema */
         size_t n_requests;
+        size_t n_messages; /* that requests, cancels and credits came in */
         size_t n_cancels, n_credits;
         uint64_t last_cancelled, credited_bytes;
         /* May be NULL. Runs for each Execute and ChangeSchema. */

@@ -116,6 +116,54 @@ START_TEST(answers_in_any_order)
 }
 END_TEST
 
+/* Requests made in one go share messages, and so may their replies. */
+START_TEST(several_in_one_message)
+{
+        enum { N = 50 };
+        static struct seen calls[N];
+        Shoal__V1__TabletReply outer = SHOAL__V1__TABLET_REPLY__INIT;
+        Shoal__V1__TabletReply replies[N];
+        Shoal__V1__ShardReply pieces[N], *refs[N];
+        ProtobufCBinaryData more[N - 1];
+        char rows[N][8], want[16];
+
+        connect_all();
+        for (size_t i = 0; i < N; i++)
+                execute(&calls[i], &read_one, 1, INT64_MAX);
+        fake_wait(loop, &fake.n_requests, N);
+        ck_assert_uint_le(fake.n_messages, 2 + 3); /* 2 opened the streams */
+        for (size_t i = 0; i < N; i++) {
+                shoal__v1__tablet_reply__init(&replies[i]);
+                shoal__v1__shard_reply__init(&pieces[i]);
+                refs[i] = &pieces[i];
+                snprintf(rows[i], sizeof(rows[i]), "r%zu", i);
+                pieces[i].result.data = (uint8_t *)rows[i];
+                pieces[i].result.len = strlen(rows[i]);
+                pieces[i].end = true;
+                replies[i].id = fake.requests[i].m->id;
+                replies[i].end = true;
+                replies[i].shards = &refs[i];
+                replies[i].n_shards = 1;
+        }
+        for (size_t i = 1; i < N; i++) {
+                more[i - 1].data = xmalloc(64);
+                more[i - 1].len = shoal__v1__tablet_reply__pack(&replies[i], more[i - 1].data);
+        }
+        outer = replies[0];
+        outer.more = more;
+        outer.n_more = N - 1;
+        fake_send(fake.requests[0].conn, &outer);
+        fake_wait(loop, &calls[N - 1].n_ends, 1);
+        for (size_t i = 0; i < N; i++) {
+                ck_assert_uint_eq(calls[i].n_ends, 1);
+                snprintf(want, sizeof(want), "0:r%zu ", i);
+                ck_assert_str_eq(calls[i].rows, want);
+                if (i)
+                        free(more[i - 1].data);
+        }
+}
+END_TEST
+
 /* Before the streams are there, requests wait, and go out in the order in which they came. */
 START_TEST(waits_for_the_connection)
 {
@@ -427,6 +475,7 @@ int main(void)
         tcase_set_timeout(t, 30);
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_test(t, answers_in_any_order);
+        tcase_add_test(t, several_in_one_message);
         tcase_add_test(t, waits_for_the_connection);
         tcase_add_test(t, deadline);
         tcase_add_test(t, deadline_before_the_connection);
