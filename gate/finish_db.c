@@ -8,6 +8,7 @@
 #include "common/partial_agg.h"
 #include "common/sqlite_err.h"
 #include "common/sqlite_now.h"
+#include "common/sqlite_printf.h"
 #include "common/wire.h"
 #include "gate/spill.h"
 
@@ -70,6 +71,8 @@ static int set_up(struct finish_db *d, const struct finish_db_limits *limits)
         char sql[400];
         int rc = partial_agg_register(d->db);
 
+        if (rc == SQLITE_OK)
+                rc = sqlite_printf_register(d->db);
         if (rc != SQLITE_OK)
                 return rc;
         finish_db_set_value_limit(d, limits->value_bytes);

@@ -8,6 +8,7 @@
 
 #include "common/sqlite_err.h"
 #include "common/sqlite_now.h"
+#include "common/sqlite_printf.h"
 
 /* Steps of SQLite's machine between looks at the budget, and how many looks an expression gets:
  * some 100 ms. */
@@ -62,6 +63,8 @@ static struct sqlite3 *open_scratch(void)
         if (rc == SQLITE_OK)
                 rc = sqlite3_prepare_v3(scratch.db, "UPDATE a SET n = ?1 RETURNING n", -1,
                                         SQLITE_PREPARE_PERSISTENT, &scratch.to_number, NULL);
+        if (rc == SQLITE_OK)
+                rc = sqlite_printf_register(scratch.db);
         /* Nothing but memory can be missing. */
         assert(rc == SQLITE_OK);
         pthread_setspecific(thread_end, scratch.db);

@@ -12,6 +12,7 @@
 #include "common/partial_agg.h"
 #include "common/sqlite_err.h"
 #include "common/sqlite_now.h"
+#include "common/sqlite_printf.h"
 
 static const char *const conn_sql_text[CONN_N_SQL] = {
         [CONN_BEGIN] = "BEGIN",
@@ -177,6 +178,8 @@ static int set_up(struct conn *c)
         sqlite3_progress_handler(c->db, CONN_TICK_STEPS, on_progress, c);
         sqlite3_wal_hook(c->db, on_wal, c); /* in place of SQLite's own checkpoints */
         rc = partial_agg_register(c->db);
+        if (rc == SQLITE_OK)
+                rc = sqlite_printf_register(c->db);
         if (rc != SQLITE_OK)
                 return rc;
         rc = exec_pragmas(c);

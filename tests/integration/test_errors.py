@@ -116,6 +116,13 @@ OWN_CASES = [
     ("CREATE TABLE x (a PRIMARY KEY CHECK (a <> fts3_tokenizer('simple')))", "PERMISSION_DENIED", "NOT_ALLOWED"),
     ("SELECT " + "(" * 2000 + "1" + ")" * 2000, "RESOURCE_EXHAUSTED", "STATEMENT_TOO_COMPLEX"),
     ("SELECT '" + "x" * (8 << 20) + "'", "RESOURCE_EXHAUSTED", None),
+    # What is too large for us is not NULL.
+    ("SELECT printf('%.*c', 200000000, 'x') IS NULL", "RESOURCE_EXHAUSTED", "SQLITE_TOOBIG"),
+    ("SELECT format('%.*c', 70000000, 'x') IS NULL FROM t", "RESOURCE_EXHAUSTED", "SQLITE_TOOBIG"),
+    ("SELECT printf('%.*c', 70000000, 'x') IS NULL FROM t WHERE id = 1", "RESOURCE_EXHAUSTED", "SQLITE_TOOBIG"),
+    ("SELECT count(DISTINCT n), printf('%.*c', 70000000, 'x') IS NULL FROM t", "RESOURCE_EXHAUSTED", "SQLITE_TOOBIG"),
+    ("INSERT INTO t VALUES (60 + (printf('%.*c', 70000000, 'x') IS NULL), 1, '')", "RESOURCE_EXHAUSTED", "SQLITE_TOOBIG"),
+    ("UPDATE t SET n = printf('%.*c', 70000000, 'x') IS NULL WHERE id = 1", "RESOURCE_EXHAUSTED", "SQLITE_TOOBIG"),
 ]
 
 
