@@ -11,12 +11,15 @@
 #include "gate/plan_int.h"
 #include "gate/scratch.h"
 #include "sql/parse.h"
+#include "sql/plain_variables.h"
 
 enum {
         MAX_PLAN_BYTES = 64 << 20,
         MAX_SCRATCH_BYTES = 256 << 20,
         /* Expressions that are computed at the gate while planning have no clock of their own. */
         NOW_WHILE_PLANNING = 0,
+        /* With more, their numbers are left out where they can be. */
+        FEW_VARIABLES = 100,
 };
 
 const char *plan_kind_name(enum plan_kind kind)
@@ -140,8 +143,12 @@ enum err_code planner_value_slot(struct planner *p, const struct sql_expr *e, in
         }
         buf_add_str(&b, "SELECT ");
         rc = planner_print_to(p, e, &b);
-        if (!rc)
-                rc = planner_keep(p, &b, &slot.expr);
+        if (!rc) {
+                /* With their numbers: by these the values are told that need to be bound. */
+                slot.expr =
+                    b.failed ? NULL : arena_strndup(p->arena, (const char *)b.data, b.n_bytes);
+                rc = slot.expr ? ERR_OK : planner_no_memory(p);
+        }
         buf_done(&b);
         if (!rc && is_literal(e)) {
                 slot.kind = SLOT_CONSTANT;
@@ -189,13 +196,19 @@ enum err_code planner_print_to(struct planner *p, const void *node, struct buf *
         return sql_print(b, node, &o, p->reterr);
 }
 
+static bool has_many_variables(const struct plan *plan)
+{
+        return plan->n_params + plan->n_literals + plan->n_slots > FEW_VARIABLES;
+}
+
 enum err_code planner_keep(struct planner *p, struct buf *b, const char **ret_sql)
 {
-        const char *s =
-            b->failed ? NULL : arena_strndup(p->arena, (const char *)b->data, b->n_bytes);
+        char *s = b->failed ? NULL : arena_strndup(p->arena, (const char *)b->data, b->n_bytes);
 
         if (!s)
                 return planner_no_memory(p);
+        if (has_many_variables(p->plan))
+                sql_plain_variables(s);
         *ret_sql = s;
         return ERR_OK;
 }
@@ -281,6 +294,32 @@ static enum err_code name_params(struct planner *p, size_t n_literals)
         return ERR_OK;
 }
 
+/* Does the name of a column come from a text with variables in it? */
+static bool names_show_variables(sqlite3_stmt *stmt)
+{
+        for (int i = 0; i < sqlite3_column_count(stmt); i++)
+                if (strchr(sqlite3_column_name(stmt, i), '?'))
+                        return true;
+        return false;
+}
+
+/* NULL: it is to be prepared as it is. */
+static sqlite3_stmt *prepare_plain(struct planner *p, const char *sql, size_t n_bytes)
+{
+        char *plain = arena_strndup(p->scratch, sql, n_bytes);
+        sqlite3_stmt *stmt = NULL;
+
+        if (!plain)
+                return NULL;
+        sql_plain_variables(plain);
+        (void)sqlite3_prepare_v2(catalog_shadow(p->catalog), plain, (int)n_bytes, &stmt, NULL);
+        if (stmt && names_show_variables(stmt)) {
+                sqlite3_finalize(stmt);
+                stmt = NULL;
+        }
+        return stmt;
+}
+
 /* Prepares the statement where the schema is and no rows are: what is wrong with it is wrong in
  * SQLite's words. */
 static enum err_code judge(struct planner *p, const char *sql, size_t n_bytes)
@@ -289,7 +328,9 @@ static enum err_code judge(struct planner *p, const char *sql, size_t n_bytes)
         sqlite3_stmt *stmt = NULL;
         enum err_code rc;
 
-        if (sqlite3_prepare_v2(db, sql, (int)n_bytes, &stmt, NULL) != SQLITE_OK)
+        if (has_many_variables(p->plan))
+                stmt = prepare_plain(p, sql, n_bytes);
+        if (!stmt && sqlite3_prepare_v2(db, sql, (int)n_bytes, &stmt, NULL) != SQLITE_OK)
                 return sqlite_err_set(p->reterr, db, sqlite3_extended_errcode(db));
         p->plan->read_only = sqlite3_stmt_readonly(stmt);
         rc = encode_columns(p, stmt);

@@ -336,11 +336,12 @@ void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t
 void sim_run_oracle(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args,
                     struct sim_result *ret)
 {
-        struct value values[32];
+        size_t n = n_args + 32; /* what is not given is NULL */
+        cleanup_(freep) struct value *values = xcalloc(n, sizeof(*values));
         struct plan_values v = { .values = values, .n = n_args };
 
         *ret = (struct sim_result){ .err = ERR_INIT };
-        for (size_t i = 0; i < ARRAY_LEN(values); i++)
+        for (size_t i = 0; i < n; i++)
                 values[i] = i < n_args ? args[i].value : value_null();
         run_sql(s->oracle, sql, &v, NULL, ret);
 }

@@ -484,6 +484,82 @@ START_TEST(parameters)
 }
 END_TEST
 
+static const struct {
+        const char *head, *tail;
+        bool ordered;
+        const char *write; /* the plan of a write is only looked at */
+} many[] = {
+        { "SELECT count(*), sum(id) FROM t WHERE id IN (", ")", true, NULL },
+        { "SELECT id FROM t WHERE id IN (", ")", false, NULL },
+        { "SELECT id, a FROM t WHERE id IN (", ") ORDER BY id LIMIT 20", true, NULL },
+        { "SELECT a, count(*) FROM t WHERE id IN (", ") GROUP BY a ORDER BY a", true, NULL },
+        { "SELECT x.id FROM t AS x JOIN t AS y ON x.id = y.id WHERE x.id IN (", ")", false, NULL },
+        { "DELETE FROM t WHERE id = 5 AND id IN (", ")", false, "" },
+};
+
+static char *repeat(const char *head, const char *tail, size_t n, bool numbered)
+{
+        struct buf b = BUF_INIT(0);
+
+        buf_add_str(&b, head);
+        for (size_t i = 1; i <= n; i++) {
+                buf_add_str(&b, i > 1 ? ",?" : "?");
+                if (numbered)
+                        buf_printf(&b, "%zu", i);
+        }
+        buf_add_str(&b, tail);
+        return buf_take_str(&b);
+}
+
+/* SQLite takes time with the square of the number of numbered parameters: the shards and the finish
+ * get plain ones. As many as SQLite is usually built for. */
+START_TEST(many_parameters)
+{
+        enum { N = 32766 };
+        struct sim *s = make(3);
+        struct plan_arg *args = xcalloc(N, sizeof *args);
+        struct err e = ERR_INIT;
+
+        for (size_t i = 0; i < N; i++)
+                args[i].value = value_integer((int64_t)i * 3);
+        for (int numbered = 0; numbered < 2; numbered++) {
+                char *sql = repeat(many[_i].head, many[_i].tail, N, numbered);
+                struct plan *plan = NULL;
+
+                ck_assert_msg(!plan_build(sim_catalog(s), sql, strlen(sql), 0, &plan, &e), "%s",
+                              e.msg);
+                ck_assert_uint_eq(plan->n_params, N);
+                for (size_t i = 0; i < plan->n_parts; i++)
+                        ck_assert_ptr_null(strstr(plan->parts[i].sql, "?777"));
+                if (plan->finish_sql)
+                        ck_assert_ptr_null(strstr(plan->finish_sql, "?777"));
+                plan_unref(plan);
+                if (!many[_i].write && !numbered)
+                        sim_check_args(s, sql, args, N, many[_i].ordered, false, NULL);
+                free(sql);
+        }
+        free(args);
+        sim_free(s);
+}
+END_TEST
+
+/* Names of columns are made of the text as it was written. */
+START_TEST(many_parameters_in_result)
+{
+        struct sim *s = make(3);
+        char *sql = repeat("SELECT ", " FROM t WHERE id = 1", 200, true);
+        struct plan *plan = NULL;
+        struct err e = ERR_INIT;
+
+        ck_assert_msg(!plan_build(sim_catalog(s), sql, strlen(sql), 0, &plan, &e), "%s", e.msg);
+        ck_assert_uint_eq(plan->n_columns, 200);
+        ck_assert_ptr_nonnull(memmem(plan->columns, plan->n_columns_bytes, "?77", 3));
+        plan_unref(plan);
+        free(sql);
+        sim_free(s);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("plan");
@@ -500,6 +576,8 @@ int main(void)
         tcase_add_test(tc, refuse);
         tcase_add_test(tc, literals_and_parameters_are_told_apart);
         tcase_add_test(tc, parameters);
+        tcase_add_loop_test(tc, many_parameters, 0, ARRAY_LEN(many));
+        tcase_add_test(tc, many_parameters_in_result);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
