@@ -291,6 +291,74 @@ static enum err_code run_sql(struct sqlite3 *db, const char *sql, struct err *re
         return ERR_OK;
 }
 
+/* Tables and objects as they were created, which is the order in which sqlite_schema has them. */
+struct created {
+        uint64_t at; /* schema version; 0: before it was noted, tables first */
+        bool is_object;
+        size_t index; /* among the keyspace's tables or objects */
+};
+
+static int compare_created(const void *x, const void *y)
+{
+        const struct created *a = x, *b = y;
+
+        if (a->at != b->at)
+                return a->at < b->at ? -1 : 1;
+        if (a->is_object != b->is_object)
+                return a->is_object ? 1 : -1;
+        return a->index < b->index ? -1 : 1;
+}
+
+static bool copy_object(struct catalog *c, const Shoal__V1__SchemaObject *from)
+{
+        Shoal__V1__SchemaObject *o = &c->objects[c->n_objects++];
+
+        shoal__v1__schema_object__init(o);
+        o->type = arena_strdup(c->arena, from->type);
+        o->name = arena_strdup(c->arena, from->name);
+        o->table = arena_strdup(c->arena, from->table);
+        o->sql = arena_strdup(c->arena, from->sql);
+        o->created = from->created;
+        return o->type && o->name && o->table && o->sql;
+}
+
+static enum err_code create_one(struct catalog *c, const Shoal__V1__Keyspace *k,
+                                const struct created *w, struct err *reterr)
+{
+        const Shoal__V1__SchemaObject *o;
+        enum err_code rc;
+
+        if (!w->is_object) {
+                rc = run_sql(c->shadow, k->tables[w->index]->sql, reterr);
+                return rc ? err_wrap(reterr, rc, "table %s", k->tables[w->index]->name) : ERR_OK;
+        }
+        o = k->objects[w->index];
+        rc = run_sql(c->shadow, o->sql, reterr);
+        if (rc)
+                return err_wrap(reterr, rc, "%s %s", o->type, o->name);
+        return copy_object(c, o)
+                   ? ERR_OK
+                   : err_set(reterr, ERR_EXHAUSTED, "TOO_LARGE", "the schema is too large");
+}
+
+static enum err_code create_all(struct catalog *c, const Shoal__V1__Keyspace *k, struct err *reterr)
+{
+        size_t n = 0;
+        struct created *order = xcalloc(k->n_tables + k->n_objects + 1, sizeof *order);
+        enum err_code rc = ERR_OK;
+
+        for (size_t i = 0; i < k->n_tables; i++)
+                order[n++] = (struct created){ .at = k->tables[i]->created, .index = i };
+        for (size_t i = 0; i < k->n_objects; i++)
+                order[n++] =
+                    (struct created){ .at = k->objects[i]->created, .is_object = true, .index = i };
+        qsort(order, n, sizeof *order, compare_created);
+        for (size_t i = 0; i < n && !rc; i++)
+                rc = create_one(c, k, &order[i], reterr);
+        free(order);
+        return rc;
+}
+
 static enum err_code read_tables(struct catalog *c, const Shoal__V1__Keyspace *k,
                                  struct err *reterr)
 {
@@ -299,24 +367,9 @@ static enum err_code read_tables(struct catalog *c, const Shoal__V1__Keyspace *k
         c->tables = arena_calloc(c->arena, k->n_tables, sizeof *c->tables);
         if (!c->tables)
                 return err_set(reterr, ERR_EXHAUSTED, "TOO_LARGE", "the schema is too large");
-        for (size_t i = 0; i < k->n_tables; i++) {
-                rc = run_sql(c->shadow, k->tables[i]->sql, reterr);
-                if (rc)
-                        return err_wrap(reterr, rc, "table %s", k->tables[i]->name);
-        }
-        for (size_t i = 0; i < k->n_objects; i++) {
-                Shoal__V1__SchemaObject *o = &c->objects[i];
-
-                rc = run_sql(c->shadow, k->objects[i]->sql, reterr);
-                if (rc)
-                        return err_wrap(reterr, rc, "%s %s", k->objects[i]->type,
-                                        k->objects[i]->name);
-                shoal__v1__schema_object__init(o);
-                o->type = arena_strdup(c->arena, k->objects[i]->type);
-                o->name = arena_strdup(c->arena, k->objects[i]->name);
-                o->table = arena_strdup(c->arena, k->objects[i]->table);
-                o->sql = arena_strdup(c->arena, k->objects[i]->sql);
-        }
+        rc = create_all(c, k, reterr);
+        if (rc)
+                return rc;
         for (size_t i = 0; i < k->n_tables; i++) {
                 struct catalog_table *t = &c->tables[i];
 
@@ -396,7 +449,6 @@ enum err_code catalog_new(const Shoal__V1__Keyspace *k, struct catalog **ret_cat
         c->name = arena_strdup(c->arena, k->name);
         c->id = k->id;
         c->schema_version = k->schema_version;
-        c->n_objects = k->n_objects;
         c->objects = arena_calloc(c->arena, k->n_objects, sizeof *c->objects);
         if (!c->name || !c->objects)
                 return err_set(reterr, ERR_EXHAUSTED, "TOO_LARGE", "the schema is too large");
@@ -474,6 +526,16 @@ const Shoal__V1__SchemaObject *catalog_find_object(const struct catalog *c, cons
                 if (strcasecmp(c->objects[i].name, name) == 0)
                         return &c->objects[i];
         return NULL;
+}
+
+size_t catalog_n_objects(const struct catalog *c)
+{
+        return c->n_objects;
+}
+
+const Shoal__V1__SchemaObject *catalog_object_at(const struct catalog *c, size_t i)
+{
+        return &c->objects[i];
 }
 
 int catalog_column_index(const struct catalog_table *t, const char *name)

@@ -78,6 +78,9 @@ size_t catalog_n_tables(const struct catalog *c);
 const struct catalog_table *catalog_table_at(const struct catalog *c, size_t i);
 /* An index, view or trigger; NULL if absent. */
 const Shoal__V1__SchemaObject *catalog_find_object(const struct catalog *c, const char *name);
+size_t catalog_n_objects(const struct catalog *c);
+/* In the order in which they were created. */
+const Shoal__V1__SchemaObject *catalog_object_at(const struct catalog *c, size_t i);
 int catalog_column_index(const struct catalog_table *t, const char *name); /* -1 if absent */
 
 /* The shadow; schema only. Loop thread. */

@@ -9,6 +9,7 @@
 #include "common/sqlite_err.h"
 #include "common/wire.h"
 #include "gate/plan_int.h"
+#include "gate/plan_views.h"
 #include "gate/scratch.h"
 #include "sql/parse.h"
 #include "sql/plain_variables.h"
@@ -362,7 +363,6 @@ static enum err_code refuse(struct planner *p)
                 { SQL_VACUUM, "VACUUM", "VACUUM is not there yet" },
                 { SQL_ANALYZE, "ANALYZE", "ANALYZE is not there yet" },
                 { SQL_REINDEX, "REINDEX", "REINDEX is not there yet" },
-                { SQL_CREATE_VIEW, "VIEWS", "views are not there yet" },
                 { SQL_CREATE_TRIGGER, "TRIGGERS", "triggers are not there yet" },
                 { SQL_CREATE_VIRTUAL_TABLE, "VIRTUAL_TABLES", "virtual tables are not there yet" },
                 { SQL_ALTER_TABLE, "ALTER_TABLE", "ALTER TABLE is not there yet" },
@@ -380,6 +380,17 @@ static enum err_code refuse(struct planner *p)
                        "this kind of statement is not there yet");
 }
 
+/* Views first: how many there are is bounded before SQLite goes through all of them. */
+static enum err_code expand_and_judge(struct planner *p, const char *sql, size_t n_bytes)
+{
+        bool expanded;
+        enum err_code rc = expand_views(p, &expanded);
+
+        if (!rc)
+                rc = judge(p, sql, n_bytes);
+        return !rc && expanded ? settle_views(p) : rc;
+}
+
 static enum err_code choose(struct planner *p, const char *sql, size_t n_bytes)
 {
         enum err_code rc;
@@ -393,12 +404,13 @@ static enum err_code choose(struct planner *p, const char *sql, size_t n_bytes)
         case SQL_INSERT:
         case SQL_UPDATE:
         case SQL_DELETE:
-                rc = judge(p, sql, n_bytes);
+                rc = expand_and_judge(p, sql, n_bytes);
                 if (rc)
                         return rc;
                 break;
         case SQL_CREATE_TABLE:
         case SQL_CREATE_INDEX:
+        case SQL_CREATE_VIEW:
         case SQL_DROP:
                 return plan_ddl(p);
         default:

@@ -58,12 +58,14 @@ enum plan_ddl_verb {
         DDL_DROP_TABLE,
         DDL_CREATE_INDEX,
         DDL_DROP_INDEX,
+        DDL_CREATE_VIEW,
+        DDL_DROP_VIEW,
         DDL_NOTHING
 };
 
 struct plan_ddl {
         enum plan_ddl_verb verb;     /* DDL_NOTHING: IF [NOT] EXISTS made it a no-op */
-        const char *name;            /* of the table or index */
+        const char *name;            /* of the table, index or view */
         const char *table;           /* of an index */
         const char *sql;             /* for the shards */
         const char *undo_sql;        /* takes it back on the shards; NULL: it can only go forward */

@@ -1,4 +1,4 @@
-/* plan_ddl.c - CREATE TABLE, DROP TABLE, CREATE INDEX, DROP INDEX: tried out on the shadow inside a
+/* plan_ddl.c - CREATE and DROP of tables, indexes and views: tried out on the shadow inside a
  * savepoint, so that SQLite says what is wrong and how it stores them; and by which columns a new
  * table is sharded. Loop thread. */
 #include <sqlite3.h>
@@ -98,6 +98,21 @@ static enum err_code do_nothing(struct planner *p)
 {
         p->plan->ddl->verb = DDL_NOTHING;
         return ERR_OK;
+}
+
+/* NULL: there is none, or it is something else. */
+static const Shoal__V1__SchemaObject *find_object(const struct planner *p, const char *type,
+                                                  const char *name)
+{
+        const Shoal__V1__SchemaObject *o = catalog_find_object(p->catalog, name);
+
+        return o && strcmp(o->type, type) == 0 ? o : NULL;
+}
+
+/* Tables and views share their names. */
+static bool is_relation(const struct planner *p, const char *name)
+{
+        return catalog_find_table(p->catalog, name) || find_object(p, "view", name);
 }
 
 /* ---- by what a new table is sharded */
@@ -330,7 +345,7 @@ static enum err_code plan_create_table(struct planner *p)
                 return rc;
         if (ct->is_temp)
                 return unimplemented(p, "TEMP", "TEMP tables are not there yet");
-        if (ct->if_not_exists && (catalog_find_table(p->catalog, ct->table->name.text)))
+        if (ct->if_not_exists && is_relation(p, ct->table->name.text))
                 return do_nothing(p);
         if (ct->select)
                 return unimplemented(p, "CREATE_TABLE_AS",
@@ -377,13 +392,33 @@ static enum err_code check_unique_index(struct planner *p, const struct catalog_
         return rc;
 }
 
+/* What is to be known of an index or view; it goes to the shards as SQLite has stored it. */
+static enum err_code put_object(struct planner *p, const char *type, const char *name,
+                                const char *table)
+{
+        struct plan_ddl *ddl = p->plan->ddl;
+        Shoal__V1__SchemaObject *put = arena_alloc(p->arena, sizeof *put);
+        enum err_code rc = read_stored(p, name, &ddl->sql);
+
+        if (rc)
+                return rc;
+        if (!put)
+                return planner_no_memory(p);
+        shoal__v1__schema_object__init(put);
+        put->type = arena_strdup(p->arena, type);
+        put->name = arena_strdup(p->arena, name);
+        put->table = arena_strdup(p->arena, table);
+        put->sql = (char *)(uintptr_t)ddl->sql;
+        ddl->put_object = put;
+        ddl->name = put->name;
+        ddl->table = put->table;
+        return put->type && put->name && put->table ? ERR_OK : planner_no_memory(p);
+}
+
 static enum err_code try_index(struct planner *p, const struct catalog_table *t, const char *name)
 {
         const struct sql_create_index *ci = p->stmt->create_index;
-        struct plan_ddl *ddl = p->plan->ddl;
-        Shoal__V1__SchemaObject *put = arena_alloc(p->arena, sizeof *put);
-        const char *stored;
-        enum err_code rc = try_sql(p, ddl->sql);
+        enum err_code rc = try_sql(p, p->stmt->text);
 
         if (!rc && !t)
                 rc = err_set(p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES",
@@ -391,19 +426,8 @@ static enum err_code try_index(struct planner *p, const struct catalog_table *t,
         if (!rc && ci->is_unique)
                 rc = check_unique_index(p, t, name);
         if (!rc)
-                rc = read_stored(p, name, &stored);
-        if (rc)
-                return rc;
-        if (!put)
-                return planner_no_memory(p);
-        shoal__v1__schema_object__init(put);
-        put->type = arena_strdup(p->arena, "index");
-        put->name = arena_strdup(p->arena, name);
-        put->table = arena_strdup(p->arena, t->name);
-        put->sql = (char *)(uintptr_t)stored;
-        ddl->put_object = put;
-        ddl->table = put->table;
-        return quoted(p, "DROP INDEX IF EXISTS ", name, &ddl->undo_sql);
+                rc = put_object(p, "index", name, t->name);
+        return rc ? rc : quoted(p, "DROP INDEX IF EXISTS ", name, &p->plan->ddl->undo_sql);
 }
 
 static enum err_code plan_create_index(struct planner *p)
@@ -416,13 +440,11 @@ static enum err_code plan_create_index(struct planner *p)
                 return rc;
         if (ci->is_global)
                 return unimplemented(p, "GLOBAL_UNIQUE", "global indexes are not there yet");
-        if (ci->if_not_exists && catalog_find_object(p->catalog, ci->index->name.text))
+        if (ci->if_not_exists && find_object(p, "index", ci->index->name.text) &&
+            !is_relation(p, ci->index->name.text))
                 return do_nothing(p);
         ddl->verb = DDL_CREATE_INDEX;
-        ddl->name = arena_strdup(p->arena, ci->index->name.text);
-        rc = planner_print(p, p->stmt, &ddl->sql);
-        if (!rc)
-                rc = begin_trial(p);
+        rc = begin_trial(p);
         if (rc)
                 return rc;
         rc = try_index(p, catalog_find_table(p->catalog, ci->table.text), ci->index->name.text);
@@ -430,7 +452,48 @@ static enum err_code plan_create_index(struct planner *p)
         return rc;
 }
 
+/* ---- CREATE VIEW */
+
+static enum err_code plan_create_view(struct planner *p)
+{
+        const struct sql_create_view *cv = p->stmt->create_view;
+        const char *name = cv->view->name.text;
+        struct plan_ddl *ddl = p->plan->ddl;
+        enum err_code rc = check_name(p, cv->view);
+
+        if (rc)
+                return rc;
+        if (cv->is_temp)
+                return unimplemented(p, "TEMP", "TEMP views are not there yet: they need sessions");
+        if (cv->if_not_exists && is_relation(p, name))
+                return do_nothing(p);
+        ddl->verb = DDL_CREATE_VIEW;
+        rc = begin_trial(p);
+        if (rc)
+                return rc;
+        rc = try_sql(p, p->stmt->text);
+        if (!rc)
+                rc = put_object(p, "view", name, name);
+        end_trial(p);
+        return rc ? rc : quoted(p, "DROP VIEW IF EXISTS ", name, &ddl->undo_sql);
+}
+
 /* ---- DROP */
+
+static enum err_code drop_object(struct planner *p, const Shoal__V1__SchemaObject *o)
+{
+        struct plan_ddl *ddl = p->plan->ddl;
+        bool is_view = strcmp(o->type, "view") == 0;
+
+        ddl->verb = is_view ? DDL_DROP_VIEW : DDL_DROP_INDEX;
+        ddl->name = ddl->drop_object = arena_strdup(p->arena, o->name);
+        ddl->table = arena_strdup(p->arena, o->table);
+        ddl->undo_sql = arena_strdup(p->arena, o->sql);
+        if (!ddl->name || !ddl->table || !ddl->undo_sql)
+                return planner_no_memory(p);
+        return quoted(p, is_view ? "DROP VIEW IF EXISTS " : "DROP INDEX IF EXISTS ", o->name,
+                      &ddl->sql);
+}
 
 static enum err_code try_drop(struct planner *p)
 {
@@ -449,19 +512,16 @@ static enum err_code plan_drop(struct planner *p)
         struct plan_ddl *ddl = p->plan->ddl;
         const char *name = d->name->name.text;
         const struct catalog_table *t = catalog_find_table(p->catalog, name);
-        const Shoal__V1__SchemaObject *o = catalog_find_object(p->catalog, name);
+        const Shoal__V1__SchemaObject *o =
+            find_object(p, d->object == SQL_OBJECT_INDEX ? "index" : "view", name);
         enum err_code rc = check_name(p, d->name);
 
         if (rc)
                 return rc;
-        if (d->object == SQL_OBJECT_VIEW || d->object == SQL_OBJECT_TRIGGER) {
-                if (d->if_exists && !o && !(t && d->object == SQL_OBJECT_VIEW))
-                        return do_nothing(p);
-                return unimplemented(p, d->object == SQL_OBJECT_VIEW ? "VIEWS" : "TRIGGERS",
-                                     d->object == SQL_OBJECT_VIEW ? "views are not there yet"
-                                                                  : "triggers are not there yet");
-        }
-        if (d->if_exists && (d->object == SQL_OBJECT_TABLE ? !t : !o))
+        if (d->object == SQL_OBJECT_TRIGGER)
+                return d->if_exists ? do_nothing(p)
+                                    : unimplemented(p, "TRIGGERS", "triggers are not there yet");
+        if (d->if_exists && (d->object == SQL_OBJECT_INDEX ? !o : !is_relation(p, name)))
                 return do_nothing(p);
         rc = planner_print(p, p->stmt, &ddl->sql);
         if (!rc)
@@ -476,11 +536,7 @@ static enum err_code plan_drop(struct planner *p)
         if (d->object == SQL_OBJECT_TABLE || !o)
                 return err_set(p->reterr, ERR_UNIMPLEMENTED, "SCHEMA_TABLES",
                                "dropping %s is refused", name);
-        ddl->verb = DDL_DROP_INDEX;
-        ddl->name = ddl->drop_object = arena_strdup(p->arena, o->name);
-        ddl->table = arena_strdup(p->arena, o->table);
-        ddl->undo_sql = arena_strdup(p->arena, o->sql);
-        return quoted(p, "DROP INDEX IF EXISTS ", o->name, &ddl->sql);
+        return drop_object(p, o);
 }
 
 enum err_code plan_ddl(struct planner *p)
@@ -495,6 +551,8 @@ enum err_code plan_ddl(struct planner *p)
                 return plan_create_table(p);
         case SQL_CREATE_INDEX:
                 return plan_create_index(p);
+        case SQL_CREATE_VIEW:
+                return plan_create_view(p);
         default:
                 return plan_drop(p);
         }

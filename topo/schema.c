@@ -286,6 +286,17 @@ static void unpublish_objects_of(const struct catalog *c, struct store_txn *x, u
                         store_txn_delete(x, e->key);
 }
 
+/* What takes another's place keeps its place in the order of creation, too. */
+static uint64_t created(const Shoal__V1__BeginSchemaChangeRequest *rq,
+                        const struct catalog_entry *replaced)
+{
+        uint64_t before = !replaced                         ? 0
+                          : replaced->kind == CATALOG_TABLE ? replaced->table->created
+                                                            : replaced->object->created;
+
+        return before ? before : rq->expected_version + 1;
+}
+
 static void publish_table(const struct catalog *c, struct store_txn *x,
                           const Shoal__V1__BeginSchemaChangeRequest *rq, const char *written)
 {
@@ -298,8 +309,12 @@ static void publish_table(const struct catalog *c, struct store_txn *x,
                 store_txn_delete(x, key_sequence(id, rq->drop_table).s);
                 unpublish_objects_of(c, x, id, rq->drop_table, written);
         }
-        if (rq->put_table)
-                op_put(x, key_table(id, rq->put_table->name).s, &rq->put_table->base, 0);
+        if (rq->put_table) {
+                Shoal__V1__Table table = *rq->put_table;
+
+                table.created = created(rq, catalog_find(c, key_table(id, table.name).s));
+                op_put(x, key_table(id, table.name).s, &table.base, 0);
+        }
 }
 
 /* Deletes the object with the name, unless it goes with its table or its key is to be written. */
@@ -327,7 +342,10 @@ static void publish(const struct catalog *c, struct store_txn *x,
                 written = key_object(rq->keyspace_id, object->table, object->name);
         publish_table(c, x, rq, written.s);
         if (object) {
-                op_put(x, written.s, &object->base, 0);
+                Shoal__V1__SchemaObject put = *object;
+
+                put.created = created(rq, find_object(c, rq->keyspace_id, object->name));
+                op_put(x, written.s, &put.base, 0);
                 /* One of that name may have been another table's. */
                 unpublish_object(c, x, rq, object->name, written.s);
         }

@@ -375,6 +375,51 @@ START_TEST(catalogue_follows)
 }
 END_TEST
 
+/* What came with which version; what takes another's place keeps its place. */
+START_TEST(order_of_creation_is_kept)
+{
+        char t[] = "t", u[] = "u", view[] = "view", v[] = "v";
+        Shoal__V1__Table table = SHOAL__V1__TABLE__INIT;
+        Shoal__V1__SchemaObject object = SHOAL__V1__SCHEMA_OBJECT__INIT;
+        Shoal__V1__BeginSchemaChangeRequest rq = request(0);
+        Shoal__V1__Topology *topology;
+
+        object.type = view;
+        object.name = object.table = v;
+        rq.put_object = &object;
+        apply(&rq, DONE);
+        table.name = u;
+        rq = request(1);
+        rq.put_table = &table;
+        apply(&rq, DONE);
+        table.name = t;
+        rq = request(2);
+        rq.put_table = &table;
+        apply(&rq, DONE);
+        rq = request(3);
+        rq.put_table = &table;
+        rq.drop_table = t;
+        apply(&rq, DONE);
+        rq = request(4);
+        rq.put_object = &object;
+        apply(&rq, DONE);
+        rq = request(5);
+        rq.drop_table = u;
+        apply(&rq, DONE);
+        table.name = u;
+        rq = request(6);
+        rq.put_table = &table;
+        apply(&rq, DONE);
+        topology = fx_topology();
+        ck_assert_uint_eq(topology->keyspaces[0]->objects[0]->created, 1);
+        ck_assert_str_eq(topology->keyspaces[0]->tables[0]->name, "t");
+        ck_assert_uint_eq(topology->keyspaces[0]->tables[0]->created, 3);
+        ck_assert_str_eq(topology->keyspaces[0]->tables[1]->name, "u");
+        ck_assert_uint_eq(topology->keyspaces[0]->tables[1]->created, 7);
+        shoal__v1__topology__free_unpacked(topology, NULL);
+}
+END_TEST
+
 START_TEST(a_table_may_be_replaced)
 {
         char name[] = "t", sql[] = "CREATE TABLE t(a, b)", index[] = "i", second[] = "j";
@@ -634,6 +679,7 @@ int main(void)
         tcase_add_test(t, strangers_change_nothing);
         tcase_add_test(t, pending_survives_a_restart);
         tcase_add_test(t, catalogue_follows);
+        tcase_add_test(t, order_of_creation_is_kept);
         tcase_add_test(t, a_table_may_be_replaced);
         tcase_add_test(t, an_object_may_move_to_another_table);
         tcase_add_loop_test(t, contents_are_checked, 0, ARRAY_LEN(contents));
