@@ -10,6 +10,7 @@
 #include "common/sqlite_now.h"
 #include "common/sqlite_printf.h"
 #include "common/wire.h"
+#include "gate/memory_quota.h"
 #include "gate/spill.h"
 
 enum { OPS_BETWEEN_STOPS = 1000, RESULT_SET_ROWS = 2 };
@@ -22,6 +23,7 @@ struct finish_db {
         sqlite3_stmt *finish;
         struct value *row; /* as wide as the widest part */
         struct spill_quota quota;
+        struct memory_quota memory;
         int64_t now_ms;
         bool (*stop)(void *arg);
         void *stop_arg;
@@ -31,12 +33,14 @@ struct finish_db {
 static void enter(struct finish_db *d)
 {
         spill_use(&d->quota);
+        memory_quota_use(&d->memory);
         sqlite_now_set(d->now_ms);
 }
 
 static void leave(void)
 {
         spill_use(NULL);
+        memory_quota_use(NULL);
         sqlite_now_set(0);
 }
 
@@ -47,6 +51,11 @@ static enum err_code fail(struct finish_db *d, int rc, struct err *reterr)
                                "the statement needs more than %llu bytes of temporary files at the "
                                "gate",
                                (unsigned long long)d->quota.max_bytes);
+        if (d->memory.exceeded &&
+            ((rc & 0xff) == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM || (rc & 0xff) == SQLITE_FULL))
+                return err_set(reterr, ERR_EXHAUSTED, "FINISH_MEMORY",
+                               "the statement needs more than %lld bytes of memory at the gate",
+                               (long long)d->memory.max_bytes);
         sqlite_err_set(reterr, d->db, rc);
         /* Of our statement, not the client's. */
         reterr->offset = -1;
@@ -112,6 +121,7 @@ enum err_code finish_db_open(const struct plan *p, const struct finish_db_limits
 
         d->plan = p;
         d->quota.max_bytes = limits->disk_bytes;
+        d->memory.max_bytes = (int64_t)limits->total_memory_bytes;
         d->loads = xcalloc(p->n_parts + 1, sizeof(sqlite3_stmt *));
         enter(d);
         if (rc == SQLITE_OK)
@@ -204,8 +214,10 @@ enum err_code finish_db_start(struct finish_db *d, const struct value *values, s
         int rc = SQLITE_OK;
 
         d->now_ms = now_ms;
+        enter(d);
         for (int i = 1; i <= n && (size_t)i <= n_values && rc == SQLITE_OK; i++)
                 rc = value_bind(d->finish, i, &values[i - 1]);
+        leave();
         return rc == SQLITE_OK ? ERR_OK : fail(d, rc, reterr);
 }
 
@@ -255,11 +267,11 @@ enum err_code finish_db_reset(struct finish_db *d, struct err *reterr)
 {
         int rc;
 
+        enter(d);
         sqlite3_reset(d->finish);
         sqlite3_clear_bindings(d->finish);
         for (size_t i = 0; i < d->plan->n_parts; i++)
                 sqlite3_clear_bindings(d->loads[i]);
-        enter(d);
         rc = d->plan->n_parts ? empty_tables(d) : SQLITE_OK;
         leave();
         return rc == SQLITE_OK ? ERR_OK : fail(d, rc, reterr);

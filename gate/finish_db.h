@@ -15,9 +15,11 @@
 struct finish_db;
 
 struct finish_db_limits {
-        uint64_t memory_bytes; /* of pages in memory */
-        uint64_t disk_bytes;   /* of temporary files; beyond: ERR_EXHAUSTED (reason SPILL_LIMIT) */
-        uint64_t value_bytes;  /* of one value or row; beyond: SQLITE_TOOBIG */
+        uint64_t memory_bytes;       /* of pages in memory */
+        uint64_t total_memory_bytes; /* with values and all else; beyond: ERR_EXHAUSTED (reason
+                                        FINISH_MEMORY) */
+        uint64_t disk_bytes;  /* of temporary files; beyond: ERR_EXHAUSTED (reason SPILL_LIMIT) */
+        uint64_t value_bytes; /* of one value or row; beyond: SQLITE_TOOBIG */
 };
 
 /* For p's finish; the plan's strings are borrowed for as long as it lives. The errors are SQLite's.

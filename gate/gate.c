@@ -87,6 +87,7 @@ void gate_start(struct gate *g, const char *address)
         struct finishes_options fo = {
                 .loop = g->loop,
                 .limits = { .memory_bytes = o->finish_memory,
+                            .total_memory_bytes = o->finish_total_memory,
                             .disk_bytes = o->finish_disk,
                             .value_bytes = o->max_result_bytes },
                 .max_running = o->max_finishes,

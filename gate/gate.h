@@ -37,9 +37,10 @@ struct gate_options {
         uint64_t results_memory; /* rows of answers in one piece, all together */
         uint64_t max_batch_statements;
         uint64_t plan_cache_bytes;
-        uint64_t finish_memory; /* per statement */
-        uint64_t finish_disk;   /* per statement */
-        uint64_t max_finishes;  /* at a time */
+        uint64_t finish_memory;       /* per statement */
+        uint64_t finish_total_memory; /* likewise */
+        uint64_t finish_disk;         /* per statement */
+        uint64_t max_finishes;        /* at a time */
 };
 
 struct sequences;    /* gate/sequence.h */

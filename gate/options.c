@@ -56,6 +56,8 @@ static const struct conf_def defs[] = {
           "Memory for plans of statements." },
         { "finish-memory", CONF_BYTES, MEMBER(finish_memory), "8MiB", 64 << 10, 1ULL << 40, "BYTES",
           "Memory for the rows of one statement that the gate finishes; what is more goes to temporary files." },
+        { "finish-total-memory", CONF_BYTES, MEMBER(finish_total_memory), "256MiB", 1 << 20, 1ULL << 40, "BYTES",
+          "Memory for all that finishing one statement takes, large values included; beyond it the statement fails." },
         { "finish-disk", CONF_BYTES, MEMBER(finish_disk), "4GiB", 0, 1ULL << 50, "BYTES",
           "Size of the temporary files of one statement." },
         { "max-finishes", CONF_UINT, MEMBER(max_finishes), "64", 1, 100000, "N",

@@ -196,7 +196,10 @@ static void make_finishes(uint64_t memory, uint64_t disk, size_t max_running)
         const struct finishes_options o = {
                 .loop = loop,
                 .pool = pool,
-                .limits = { .memory_bytes = memory, .disk_bytes = disk, .value_bytes = 1 << 20 },
+                .limits = { .memory_bytes = memory,
+                            .total_memory_bytes = 8 << 20,
+                            .disk_bytes = disk,
+                            .value_bytes = 1 << 20 },
                 .max_running = max_running,
                 .max_kept = 4,
         };
@@ -387,6 +390,68 @@ START_TEST(spill_limit)
         ck_assert_uint_le(finish_spilled(s.f), 2 << 20);
         done(&s);
         buf_done(&b);
+        plan_unref(p);
+}
+END_TEST
+
+/* What SQLite cannot put into files. */
+static const struct {
+        const char *label, *sql;
+} over_memory[] = {
+        { "wide row",
+          "SELECT length(hex(randomblob(n))) > 0, hex(randomblob(n)), hex(randomblob(n)), "
+          "hex(randomblob(n)), hex(randomblob(n)), hex(randomblob(n)), hex(randomblob(n)), "
+          "hex(randomblob(n)), hex(randomblob(n)), hex(randomblob(n)), hex(randomblob(n)), "
+          "hex(randomblob(n)) FROM (SELECT 520000 AS n)" },
+        { "many groups_concat",
+          "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 9000) SELECT "
+          "group_concat(hex(zeroblob(50))), group_concat(hex(zeroblob(51))), "
+          "group_concat(hex(zeroblob(52))), group_concat(hex(zeroblob(53))), "
+          "group_concat(hex(zeroblob(54))), group_concat(hex(zeroblob(55))), "
+          "group_concat(hex(zeroblob(56))), group_concat(hex(zeroblob(57))), "
+          "group_concat(hex(zeroblob(49))), group_concat(hex(zeroblob(48))), "
+          "group_concat(hex(zeroblob(47))), group_concat(hex(zeroblob(46))) FROM r" },
+};
+
+/* It fails alone: another one at the same time does not notice. */
+START_TEST(memory_limit)
+{
+        struct plan *p = make_plan(NULL, 0, over_memory[_i].sql);
+        struct plan *other = make_plan(NULL, 0, "SELECT length(hex(zeroblob(400000)))");
+        struct seen s = { 0 }, t = { 0 };
+
+        start(&s, p, NULL);
+        start(&t, other, NULL);
+        finish_run(s.f);
+        finish_run(t.f);
+        wait_for(&s.n_ends, 1);
+        wait_for(&t.n_ends, 1);
+        ck_assert_msg(s.e.code == ERR_EXHAUSTED, "%s: %d %s", over_memory[_i].label, s.e.code,
+                      s.e.msg);
+        ck_assert_str_eq(s.e.reason, "FINISH_MEMORY");
+        ck_assert_int_eq(t.e.code, ERR_OK);
+        ck_assert_str_eq(t.text, "800000,;");
+        done(&s);
+        done(&t);
+        plan_unref(p);
+        plan_unref(other);
+}
+END_TEST
+
+/* A database that is used again does not add up what it once had. */
+START_TEST(memory_is_given_back)
+{
+        struct plan *p = make_plan(NULL, 0, "SELECT length(hex(randomblob(500000)))");
+
+        for (int i = 0; i < 50; i++) {
+                struct seen s = { 0 };
+
+                start(&s, p, NULL);
+                finish_run(s.f);
+                wait_for(&s.n_ends, 1);
+                ck_assert_msg(!s.e.code, "%d: %s", i, s.e.msg);
+                done(&s);
+        }
         plan_unref(p);
 }
 END_TEST
@@ -608,6 +673,8 @@ int main(void)
         tcase_add_test(t, chunks_on_demand);
         tcase_add_test(t, spills);
         tcase_add_loop_test(t, spill_limit, 0, ARRAY_LEN(over_disk));
+        tcase_add_loop_test(t, memory_limit, 0, ARRAY_LEN(over_memory));
+        tcase_add_test(t, memory_is_given_back);
         tcase_add_test(t, row_limit);
         tcase_add_test(t, sqlite_errors);
         tcase_add_loop_test(t, rows_that_do_not_decode, 0, 4);
