@@ -1,8 +1,10 @@
 """The gate among processes that die: what was acknowledged is there, what is repeated is done once, nobody hangs."""
 
 import json
+import os
 import pathlib
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -12,7 +14,7 @@ import urllib.request
 
 import grpc
 
-from lib import Cluster, SqlError, wait_for
+from lib import Client, Cluster, SqlError, wait_for
 from lib.client import CHANNEL_OPTIONS
 
 ENDLESS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"
@@ -50,6 +52,69 @@ class Writer(threading.Thread):
                 if e.code not in ("UNAVAILABLE", "UNKNOWN", "ABORTED"):
                     raise
                 self.n_repeated += 1
+
+
+class Calling(threading.Thread):
+    """Calls all the time, 20 ms apart; counts what fails in a row."""
+
+    def __init__(self, address, **options):
+        super().__init__()
+        self.client = Client(address, timeout=30)
+        self.options = options
+        self.n_failed = 0  # since the last success
+        self.n_succeeded = 0
+        self.stop = threading.Event()
+
+    def run(self):
+        while not self.stop.is_set():
+            try:
+                self.client.stub.Execute(self.client.request("SELECT 1"), timeout=30, **self.options)
+                self.n_succeeded += 1
+                self.n_failed = 0
+            except grpc.RpcError:
+                self.n_failed += 1
+            self.stop.wait(0.02)
+        self.client.close()
+
+
+class Restarted(unittest.TestCase):
+    # Attempts to connect are 200 ms apart at most, so that is ten of them.
+    MAX_FAILED = 100
+
+    def kill_and_count(self, **options):
+        """The most calls in a row that fail after the gate is back."""
+        with Cluster(tablets=1, shards=1) as cluster:
+            callers = [Calling(cluster.gate, **options) for _ in range(4)]
+            worst = 0
+            for c in callers:
+                c.start()
+            try:
+                for _ in range(3):
+                    for c in callers:
+                        wait_for("calls", lambda c=c: c.n_succeeded)
+                    os.kill(cluster.process("gate-0")["pid"], signal.SIGKILL)
+                    for c in callers:
+                        wait_for("the gate's end", lambda c=c: c.n_failed or options)
+                    cluster.restart("gate-0")
+                    for c in callers:
+                        c.n_failed = c.n_succeeded = 0
+                    for c in callers:
+                        while not c.n_succeeded:
+                            worst = max(worst, c.n_failed)
+                            c.stop.wait(0.01)
+                            self.assertLess(c.n_failed, self.MAX_FAILED)
+            finally:
+                for c in callers:
+                    c.stop.set()
+                for c in callers:
+                    c.join()
+            return worst
+
+    def test_a_caller_connects_again(self):
+        self.assertLess(self.kill_and_count(), self.MAX_FAILED)
+
+    def test_a_caller_that_waits_needs_no_second_call(self):
+        self.assertEqual(self.kill_and_count(wait_for_ready=True), 0)
 
 
 class Dying(unittest.TestCase):

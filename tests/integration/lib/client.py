@@ -1,17 +1,20 @@
 """A gRPC client of gate and topo with Python's values: None, int, float, str, bytes and RawText."""
 
 import dataclasses
+import os
 
-import grpc
+# gRPC's C core looks at a connection under way only while a call waits, and otherwise every 5 s: calls that fail at once
+# would not notice for so long that the server is back. Read when the first channel is made.
+os.environ.setdefault("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50")
 
-from lib.oracle import RawText
-from lib.protos import api_pb2, api_pb2_grpc, status_pb2
+import grpc  # noqa: E402
+
+from lib.oracle import RawText  # noqa: E402
+from lib.protos import api_pb2, api_pb2_grpc, status_pb2  # noqa: E402
 
 CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1),
                    ("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1),
-                   ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200),
-                   # an attempt that meets a server in the middle of its start is given up after so long, not after 20 s
-                   ("grpc.min_reconnect_backoff_ms", 1000)]
+                   ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
 
 
 class SqlError(Exception):
