@@ -79,6 +79,8 @@ static const struct {
         { 'r', "SELECT * FROM '_shoal_meta'", DENIED },
         { 'r', "SELECT * FROM main.[_shoal_request]", DENIED },
         { 'r', "SELECT count(*) FROM _shoal_meta", DENIED },
+        { 'r', "WITH _shoal_meta AS (SELECT 1 LIMIT 1) SELECT count(*) FROM _shoal_meta", DENIED },
+        { 'r', "WITH _shoal_v1(a) AS (SELECT 1 LIMIT 1) SELECT count(*) FROM _shoal_v1", "1;" },
         { 'r', "SELECT 1 WHERE EXISTS (SELECT 1 FROM _shoal_meta)", DENIED },
         { 'r', "WITH x AS (SELECT * FROM _shoal_meta) SELECT * FROM x", DENIED },
         { 'w', "INSERT INTO _shoal_meta VALUES ('x', 1)", DENIED },
