@@ -96,27 +96,31 @@ static bool is_sticky(int primary)
                primary == SQLITE_NOMEM || primary == SQLITE_CANTOPEN || primary == SQLITE_INTERNAL;
 }
 
-enum err_code conn_fail(struct conn *c, int rc, struct err *reterr)
+static enum err_code fail_stopped(struct conn *c, struct err *reterr)
 {
-        switch (c->stop) {
-        case CONN_STOP_CANCELLED:
+        if (c->stop == CONN_STOP_CANCELLED)
                 return err_set(reterr, ERR_CANCELLED, "CANCELLED", "cancelled while running");
-        case CONN_STOP_DEADLINE:
+        if (c->stop == CONN_STOP_DEADLINE)
                 return err_set(reterr, ERR_DEADLINE, "DEADLINE_EXCEEDED",
                                "deadline exceeded while running");
-        case CONN_STOP_TOO_OLD:
-                return err_set(reterr, ERR_ABORTED, "READ_TOO_OLD",
-                               "the read has kept its snapshot for longer than %" PRIu64 " ms",
-                               c->shard->engine->o.max_read_ms);
-        case CONN_STOP_BUDGET:
-        case CONN_STOP_NONE:
-                break;
-        }
-        /* A function that is denied is reported as an ordinary error. */
-        if (((rc & 0xff) == SQLITE_AUTH || (rc & 0xff) == SQLITE_ERROR) && c->denied[0])
+        return err_set(reterr, ERR_ABORTED, "READ_TOO_OLD",
+                       "the read has kept its snapshot for longer than %" PRIu64 " ms",
+                       c->shard->engine->o.max_read_ms);
+}
+
+enum err_code conn_fail(struct conn *c, int rc, struct err *reterr)
+{
+        int primary = rc & 0xff;
+
+        /* Stopped and denied are what runs for somebody else; a virtual table may say so in its own
+         * way. */
+        if (c->mode != GUARD_INTERNAL && c->stop != CONN_STOP_NONE && c->stop != CONN_STOP_BUDGET)
+                return fail_stopped(c, reterr);
+        if (c->mode != GUARD_INTERNAL && c->denied[0] &&
+            (primary == SQLITE_AUTH || primary == SQLITE_ERROR))
                 return err_set(reterr, ERR_DENIED, "NOT_ALLOWED", "not allowed: %s", c->denied);
         shard_note_error(c->shard, rc);
-        c->is_broken = c->is_broken || is_sticky(rc & 0xff);
+        c->is_broken = c->is_broken || is_sticky(primary);
         return sqlite_err_set(reterr, c->db, rc);
 }
 
@@ -334,6 +338,7 @@ void conn_release(struct conn *c)
         }
         c->max_busy_ms = CONN_BUSY_MS;
         c->was_busy = false;
+        c->stop = CONN_STOP_NONE;
         pthread_mutex_lock(&s->engine->mu);
         DL_APPEND(s->engine->idle, c);
         if (c->is_writer)

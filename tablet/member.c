@@ -207,6 +207,7 @@ enum err_code member_run(struct batch *b, struct engine_write *w, struct err *re
         int rc;
 
         w->wrote = false;
+        b->c->stop = CONN_STOP_NONE;
         rc = conn_exec(b->c, CONN_SAVEPOINT);
         if (rc != SQLITE_OK)
                 return conn_fail(b->c, rc, reterr);

@@ -163,6 +163,26 @@ START_TEST(a_schema_change_in_doubt)
 }
 END_TEST
 
+/* What stopped a statement of the batch is not what its commit fails of. */
+START_TEST(a_full_disk_after_a_deadline)
+{
+        struct write_try r[2];
+
+        faulty_disk_fail_writes("/1/-.db-wal", ENOSPC, 0);
+        env_hold(&env);
+        request_init(&r[0], &env, ENGINE_WRITE_EXECUTE, "INSERT INTO t(v) VALUES (1)");
+        request_init(&r[1], &env, ENGINE_WRITE_EXECUTE, "SELECT count(*) FROM t a, t b, t c");
+        r[1].st.deadline_us = mono_us() + 200 * 1000;
+        request_submit(&r[0]);
+        request_submit(&r[1]);
+        env_release(&env);
+        ck_assert_str_eq(request_wait(&r[0])->text, "RESOURCE_EXHAUSTED DISK_FULL");
+        request_wait(&r[1]);
+        request_done(&r[0]);
+        request_done(&r[1]);
+}
+END_TEST
+
 /* The page cache overflows into the log in the middle of a statement: that statement ends the
  * transaction. */
 START_TEST(a_large_statement_fills_the_disk)
@@ -450,6 +470,7 @@ static Suite *suite(void)
         tcase_add_loop_test(t, a_commit_fails, 0, ARRAY_LEN(failures));
         tcase_add_test(t, a_sync_fails);
         tcase_add_test(t, a_schema_change_in_doubt);
+        tcase_add_test(t, a_full_disk_after_a_deadline);
         tcase_add_test(t, a_large_statement_fills_the_disk);
         tcase_add_test(t, a_limit_of_file_size);
         tcase_add_test(t, a_damaged_page);
