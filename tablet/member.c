@@ -227,5 +227,6 @@ enum err_code member_run(struct batch *b, struct engine_write *w, struct err *re
                 return conn_fail(b->c, rc, reterr);
         w->wrote = w->wrote && (!code || keep);
         b->has_written = b->has_written || w->wrote;
+        b->changes_schema = b->changes_schema && !code;
         return code;
 }

@@ -249,6 +249,19 @@ START_TEST(what_runs_again_is_the_same)
 }
 END_TEST
 
+/* A schema change that fails at its very end has not happened. */
+START_TEST(a_schema_change_that_breaks_a_key)
+{
+        ck_assert_str_eq(
+            env_schema(&env, 2, NULL, "CREATE TABLE more(x); INSERT INTO c VALUES (99)", "", false),
+            "FAILED_PRECONDITION SQLITE_CONSTRAINT_FOREIGNKEY");
+        env.schema_version = 1;
+        ck_assert_str_eq(env_read(&env, "SELECT count(*) FROM t"), "1;");
+        ck_assert_str_eq(env_read(&env, "SELECT count(*) FROM more"), "NOT_FOUND NO_SUCH_TABLE");
+        ck_assert_str_eq(env_write(&env, "INSERT INTO t VALUES (2, 'a')"), "changes=1 id=2 ");
+}
+END_TEST
+
 /* ---- cancel and deadline */
 
 static const struct {
@@ -457,6 +470,7 @@ static Suite *suite(void)
         tcase_add_loop_test(t, one_batch, 0, ARRAY_LEN(batches));
         tcase_add_test(t, a_batch_is_one_commit);
         tcase_add_test(t, what_runs_again_is_the_same);
+        tcase_add_test(t, a_schema_change_that_breaks_a_key);
         tcase_add_loop_test(t, stopped_while_running, 0, ARRAY_LEN(stops));
         tcase_add_loop_test(t, stopped_before_it_ran, 0, ARRAY_LEN(stops));
         tcase_add_test(t, withdrawn_from_the_queue);
