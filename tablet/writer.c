@@ -423,6 +423,24 @@ static void refuse_all(struct engine_shard *s, const struct err *e)
         }
 }
 
+/* Nothing was ever asked of the shard: no file is made only to be closed. */
+static bool closes_unopened(struct engine_shard *s)
+{
+        struct engine_write *w;
+
+        if (atomic_load(&s->open) || s->redo)
+                return false;
+        pthread_mutex_lock(&s->mu);
+        w = s->queue;
+        if (w && w->kind == ENGINE_WRITE_CLOSE)
+                unlink_locked(s, w);
+        else
+                w = NULL;
+        pthread_mutex_unlock(&s->mu);
+        s->closing = w;
+        return w;
+}
+
 void writer_run(struct pool_job *job)
 {
         struct engine_shard *s = CONTAINER_OF(job, struct engine_shard, job);
@@ -431,7 +449,9 @@ void writer_run(struct pool_job *job)
         struct conn *c;
         bool again;
 
-        if (open_shard(s, &c, &e) == ERR_OK)
+        if (closes_unopened(s))
+                conn_close_idle(s);
+        else if (open_shard(s, &c, &e) == ERR_OK)
                 run_batch(s, c);
         else
                 refuse_all(s, &e);

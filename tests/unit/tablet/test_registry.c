@@ -242,6 +242,16 @@ START_TEST(topologies_do_not_go_back)
 }
 END_TEST
 
+/* A shard that nobody has asked for has no file, and gets none when it is closed. */
+START_TEST(unused_shards_leave_nothing)
+{
+        apply(1, 0, "1:-@tablet-0#1");
+        close_registry();
+        ck_assert(!is_there("1"));
+        open_registry();
+}
+END_TEST
+
 /* ---- dropped keyspaces */
 
 static void make_folder(const char *name)
@@ -421,6 +431,7 @@ static Suite *suite(void)
         tcase_add_test(t, serves_what_topo_says);
         tcase_add_loop_test(t, odd_names_are_not_served, 0, ARRAY_LEN(names));
         tcase_add_test(t, topologies_do_not_go_back);
+        tcase_add_test(t, unused_shards_leave_nothing);
         tcase_add_test(t, dropped_keyspaces_move_away);
         tcase_add_test(t, dropped_keyspaces_are_finished_first);
         tcase_add_test(t, new_keyspaces_keep_their_folders);
