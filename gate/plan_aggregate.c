@@ -2,7 +2,9 @@
  * the gate's SQLite groups these again and computes the answer's columns, HAVING, ORDER BY and
  * LIMIT from them. What needs the single rows (DISTINCT inside an aggregate, GROUP_CONCAT, columns
  * that are not grouped by) is left to gather. Loop thread. */
-#include "gate/plan_int.h"
+#include <string.h>
+
+#include "gate/plan_place.h"
 
 enum { MAX_AGGREGATES = 500 };
 
@@ -10,7 +12,6 @@ enum { MAX_AGGREGATES = 500 };
  * aggregates. */
 struct aggregate {
         struct planner *p;
-        const struct scope *scope;
         struct simple q;
         struct sql_exprs partials; /* calls, as they go to the shards */
         bool unfit;
@@ -29,7 +30,7 @@ static const struct function {
         { "max", "max", "max", true },
 };
 
-static const struct function *find_function(const struct aggregate *g, const struct sql_expr *e)
+static const struct function *find_function(const struct sql_expr *e)
 {
         if (e->call.is_distinct)
                 return NULL;
@@ -37,8 +38,7 @@ static const struct function *find_function(const struct aggregate *g, const str
                 if (!sql_name_is(&e->call.name, functions[i].name))
                         continue;
                 /* Of equal values that look different MIN and MAX show the first they meet. */
-                if (functions[i].shows_value &&
-                    !scope_is_canonical(g->scope, e->call.args.items[0]))
+                if (functions[i].shows_value && !expr_type(e->call.args.items[0]).is_canonical)
                         return NULL;
                 return &functions[i];
         }
@@ -70,7 +70,7 @@ static bool find_partial(struct aggregate *g, struct sql_expr *call, size_t *ret
 
 static bool replace_call(struct aggregate *g, struct sql_expr *e)
 {
-        const struct function *f = find_function(g, e);
+        const struct function *f = find_function(e);
         struct sql_expr *partial, *merged, *column;
         size_t i;
 
@@ -106,6 +106,9 @@ static enum sql_walk rewrite(struct sql_node *node, void *ctx)
         struct sql_expr *e = (struct sql_expr *)node, *column;
         int group;
 
+        /* A subquery would look for the rows that have been grouped. */
+        if (node->kind == SQL_SELECT)
+                goto unfit;
         if (!sql_is_expr(node))
                 return SQL_WALK_ON;
         group = find_group(g, e);
@@ -121,7 +124,7 @@ static enum sql_walk rewrite(struct sql_node *node, void *ctx)
                         goto unfit;
                 return SQL_WALK_SKIP;
         }
-        if (e->kind == SQL_EXPR_COLUMN && scope_find_column(g->scope, e) != COLUMN_NONE)
+        if (names_bound(e))
                 goto unfit;
         return SQL_WALK_ON;
 
@@ -160,32 +163,55 @@ static bool groups_fit(const struct aggregate *g)
         for (uint32_t i = 0; i < g->q.arm->group_by.n; i++) {
                 const struct sql_expr *e = g->q.arm->group_by.items[i];
 
-                if (!scope_is_canonical(g->scope, e) ||
+                if (!expr_type(e).is_canonical ||
                     (node_traits(e) & (TRAIT_VOLATILE | TRAIT_AGGREGATE)) || is_constant_term(e))
                         return false;
         }
         return true;
 }
 
-static enum err_code print_part(struct aggregate *g, struct plan_part *part)
+/* The position of a result column, as GROUP BY takes it. */
+static struct sql_expr *make_position(struct aggregate *g, uint32_t number)
+{
+        struct sql_expr *e = sql_new(g->p->scratch, SQL_EXPR_INTEGER);
+
+        if (!e)
+                return NULL;
+        e->text.data = arena_printf(g->p->scratch, "%u", number);
+        e->text.n_bytes = e->text.data ? (uint32_t)strlen(e->text.data) : 0;
+        return e->text.data ? e : NULL;
+}
+
+static bool make_arm(struct aggregate *g, struct sql_arm *arm)
 {
         const struct sql_exprs *groups = &g->q.arm->group_by;
-        struct buf b = BUF_INIT(0);
-        enum err_code rc = ERR_OK;
 
-        buf_add_str(&b, "SELECT ");
-        for (uint32_t i = 0; !rc && i < groups->n; i++) {
-                buf_add_str(&b, i ? ", " : "");
-                rc = planner_print_to(g->p, groups->items[i], &b);
-        }
-        for (uint32_t i = 0; !rc && i < g->partials.n; i++) {
-                buf_add_str(&b, i || groups->n ? ", " : "");
-                rc = planner_print_to(g->p, g->partials.items[i], &b);
-        }
-        if (!rc)
-                rc = add_from_where(g->p, &g->q, &b);
-        for (uint32_t i = 0; !rc && i < groups->n; i++)
-                buf_printf(&b, "%s%u", i ? ", " : " GROUP BY ", i + 1);
+        *arm = *g->q.arm;
+        arm->distinct = SQL_DISTINCT_NONE;
+        arm->having = NULL;
+        arm->results = (struct sql_results){ 0 };
+        arm->group_by = (struct sql_exprs){ 0 };
+        for (uint32_t i = 0; i < groups->n; i++)
+                if (!add_result(g->p, &arm->results, groups->items[i]) ||
+                    !sql_list_add(g->p->scratch, &arm->group_by, make_position(g, i + 1)))
+                        return false;
+        for (uint32_t i = 0; i < g->partials.n; i++)
+                if (!add_result(g->p, &arm->results, g->partials.items[i]))
+                        return false;
+        return true;
+}
+
+static enum err_code print_part(struct aggregate *g, struct plan_part *part)
+{
+        struct simple q = g->q;
+        struct sql_arm arm;
+        struct buf b = BUF_INIT(0);
+        enum err_code rc;
+
+        if (!make_arm(g, &arm))
+                return planner_no_memory(g->p);
+        q.arm = &arm;
+        rc = add_arm(g->p, &q, &b);
         if (!rc)
                 rc = planner_keep(g->p, &b, &part->sql);
         buf_done(&b);
@@ -204,7 +230,7 @@ static enum err_code print_load(struct aggregate *g, struct plan_part *part)
         buf_add_str(&load, "INSERT INTO " PART_TABLE " VALUES (");
         for (uint32_t i = 0; i < groups->n; i++)
                 buf_printf(&ddl, "%sg%u %s", i ? ", " : "", i,
-                           affinity_type_name(scope_affinity(g->scope, groups->items[i])));
+                           affinity_type_name(expr_type(groups->items[i]).affinity));
         for (uint32_t i = 0; i < g->partials.n; i++)
                 buf_printf(&ddl, "%sa%u", i || groups->n ? ", " : "", i);
         part->n_columns = groups->n + g->partials.n;
@@ -250,15 +276,15 @@ static enum err_code print_finish(struct aggregate *g)
         return rc;
 }
 
-enum plan_try plan_aggregate(struct planner *p, const struct scope *s, const struct route *route)
+enum plan_try plan_aggregate(struct planner *p, struct query *q, const struct place *place)
 {
-        struct aggregate g = { .p = p, .scope = s };
+        struct aggregate g = { .p = p };
         struct plan_part *part;
         enum plan_try tried;
 
-        if (node_traits(p->stmt->select) & TRAIT_WINDOW)
+        if (q->arms[0].has_windows || !q->arms[0].columns)
                 return TRY_NEXT;
-        tried = simplify(p, s, &g.q);
+        tried = simplify(p, q, &g.q);
         if (tried != TRY_DONE)
                 return tried;
         if (!groups_fit(&g) || !rewrite_all(&g) || g.partials.n + g.q.arm->group_by.n == 0)
@@ -266,7 +292,7 @@ enum plan_try plan_aggregate(struct planner *p, const struct scope *s, const str
         if (planner_add_part(p, &part) || print_part(&g, part) || print_load(&g, part) ||
             print_finish(&g))
                 return TRY_ERROR;
-        part->route = *route;
-        p->plan->kind = route->kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER_AGGREGATE;
+        part->route = place->route;
+        p->plan->kind = place->route.kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER_AGGREGATE;
         return TRY_DONE;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "gate/plan_int.h"
+#include "gate/plan_place.h"
 
 /* ---- which columns */
 
@@ -252,13 +252,33 @@ static enum err_code print_load(struct planner *p, const struct catalog_table *t
         return rc;
 }
 
+static enum err_code route_table(struct planner *p, const struct scope *scope,
+                                 const struct sql_exprs *pushed, struct route *ret_route)
+{
+        static const struct equals none;
+        struct source *s = arena_calloc(p->scratch, 1, sizeof *s);
+        const struct key *key;
+
+        *ret_route = (struct route){ .kind = ROUTE_HOME, .table = scope->table };
+        if (!is_spread(p, scope->table))
+                return ERR_OK;
+        if (!s)
+                return planner_no_memory(p);
+        s->table = scope->table;
+        s->name = scope->name;
+        for (uint32_t i = 0; i < pushed->n; i++)
+                names_bind_table(p, s, pushed->items[i]);
+        key = key_of_table(p, s);
+        return key ? find_route(p, key, &none, pushed, ret_route) : planner_no_memory(p);
+}
+
 static enum err_code add_table(struct planner *p, const struct table_uses *uses,
                                const struct table_use *use)
 {
         struct sql_exprs pushed;
         struct plan_part *part;
         struct scope scope;
-        bool *columns = NULL, pins_row;
+        bool *columns = NULL;
         enum err_code rc = find_needed(p, uses, use->table, &columns);
 
         if (!rc)
@@ -266,7 +286,7 @@ static enum err_code add_table(struct planner *p, const struct table_uses *uses,
         if (!rc)
                 rc = planner_add_part(p, &part);
         if (!rc)
-                rc = find_route(p, &scope, pushed.items, pushed.n, &part->route, &pins_row);
+                rc = route_table(p, &scope, &pushed, &part->route);
         if (!rc)
                 rc = print_part(p, use, columns, &scope, &pushed, part);
         if (!rc)

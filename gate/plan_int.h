@@ -22,6 +22,13 @@ struct planner {
 /* Results that every step may give besides an error: this strategy does not fit, try the next. */
 enum plan_try { TRY_DONE = 0, TRY_NEXT, TRY_ERROR };
 
+struct equals;
+struct key;
+struct place;
+struct query;
+struct query_arm;
+struct source;
+
 enum err_code planner_no_memory(struct planner *p);
 
 /* ---- scopes: names and what they stand for (plan_scope.c) */
@@ -37,15 +44,6 @@ enum { COLUMN_ROWID = -1, COLUMN_NONE = -2 };
 /* Index of the column of the scope's table that the name stands for; COLUMN_ROWID; COLUMN_NONE: not
  * one of it. */
 int scope_find_column(const struct scope *s, const struct sql_expr *e);
-/* As an expression; a new node. NULL: out of memory. */
-struct sql_expr *scope_make_column(struct planner *p, const struct catalog_table *t, int column);
-/* Comparisons with e use this collation, and this affinity; e's columns are the scope's. */
-const char *scope_collation(const struct scope *s, const struct sql_expr *e);
-enum affinity scope_affinity(const struct scope *s, const struct sql_expr *e);
-/* Values of e that = calls equal are one and the same value. Not so where a collation makes texts
- * equal, and not where 2 may be there beside 2.0: then which of them SQLite shows of a group
- * depends on the order of its rows. */
-bool scope_is_canonical(const struct scope *s, const struct sql_expr *e);
 const char *affinity_type_name(enum affinity a); /* a type with that affinity: "", "TEXT", … */
 
 /* What an expression or statement is made of. */
@@ -114,19 +112,26 @@ enum err_code planner_pass_through(struct planner *p, enum plan_kind kind,
 
 /* ---- keys (plan_keys.c) */
 
-/* The route that the conjuncts leave: by the sharding columns they pin, or all shards.
- * *ret_pins_row: they pin the whole primary key or the rowid too, so that few rows can match. */
-enum err_code find_route(struct planner *p, const struct scope *s,
-                         struct sql_expr *const *conjuncts, size_t n_conjuncts,
-                         struct route *ret_route, bool *ret_pins_row);
+/* The route that the conjuncts leave: to the shards of the keys they pin these columns to, or to
+ * all.
+ */
+enum err_code find_route(struct planner *p, const struct key *key, const struct equals *equals,
+                         const struct sql_exprs *conjuncts, struct route *ret_route);
+/* They pin the whole primary key or the rowid of a table, so that few rows can match. */
+enum err_code find_pins_row(struct planner *p, const struct source *s,
+                            const struct sql_exprs *conjuncts, bool *ret_pins_row);
+/* No affinity, no collation, no row to depend on: SQLite converts it as the column on the other
+ * side wants. */
+bool is_plain_value(const struct sql_expr *e);
 /* Splits at the top-level ANDs; appends. */
 bool add_conjuncts(struct planner *p, struct sql_expr *where, struct sql_exprs *list);
 
 /* ---- strategies */
 
 enum err_code plan_select(struct planner *p);
-enum plan_try plan_ordered(struct planner *p, const struct scope *s, const struct route *route);
-enum plan_try plan_aggregate(struct planner *p, const struct scope *s, const struct route *route);
+/* Over the rows of one arm that shards join, each for itself. */
+enum plan_try plan_ordered(struct planner *p, struct query *q, const struct place *place);
+enum plan_try plan_aggregate(struct planner *p, struct query *q, const struct place *place);
 enum err_code plan_gather(struct planner *p, const struct table_uses *uses);
 enum err_code plan_insert(struct planner *p);
 enum err_code plan_update(struct planner *p);
@@ -138,26 +143,29 @@ enum err_code write_reads_shards(struct planner *p); /* the refusal */
 enum err_code plan_ddl(struct planner *p);
 enum err_code plan_explain(struct planner *p);
 
-/* ---- the simple SELECT that plan_ordered and plan_aggregate start from (plan_simple.c): one arm,
- * one table */
+/* ---- the simple SELECT that plan_ordered and plan_aggregate start from (plan_simple.c): one arm
+ */
 
 struct simple {
-        struct sql_arm *arm; /* a copy: stars expanded, columns unqualified, aliases replaced,
+        struct query_arm *of;
+        struct sql_with *with;
+        struct sql_arm *arm; /* a copy: stars expanded, columns spelled alike, aliases replaced,
                                 positions of ORDER BY and GROUP BY resolved */
         struct sql_order_terms order;
         int *order_result; /* per term of order: the result column it stands for; -1: another
                               expression */
         struct sql_expr *limit, *offset;
-        struct sql_source *source;
 };
 /* TRY_NEXT: it is not that simple. */
-enum plan_try simplify(struct planner *p, const struct scope *s, struct simple *ret_simple);
+enum plan_try simplify(struct planner *p, struct query *q, struct simple *ret_simple);
 /* Appends " LIMIT …" that gives a shard's rows enough for LIMIT and OFFSET at the gate; nothing
  * without LIMIT. */
 enum err_code add_shard_limit(struct planner *p, const struct simple *q, struct buf *b);
 /* Appends " LIMIT … OFFSET …" as it was. */
 enum err_code add_limit(struct planner *p, const struct simple *q, struct buf *b);
-/* Appends " FROM source WHERE …" of the copy. */
-enum err_code add_from_where(struct planner *p, const struct simple *q, struct buf *b);
+/* Appends the copy as it is now, WITH included, without ORDER BY and LIMIT. */
+enum err_code add_arm(struct planner *p, const struct simple *q, struct buf *b);
+/* Appends a result column. False: out of memory. */
+bool add_result(struct planner *p, struct sql_results *list, struct sql_expr *e);
 
 #define PART_TABLE "_shoal_p"

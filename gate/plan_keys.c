@@ -3,7 +3,7 @@
  * a constant expression that has neither. Loop thread. */
 #include <string.h>
 
-#include "gate/plan_int.h"
+#include "gate/plan_place.h"
 
 /* An IN list, or a product of several, may name so many keys; beyond that all shards are asked. */
 enum { MAX_KEYS = 4096 };
@@ -15,6 +15,13 @@ struct pins {
         bool pinned;
 };
 
+/* The column that is looked for, and others that are as good. */
+struct wanted {
+        const struct source *source;
+        int column;
+        const struct equals *equals;
+};
+
 bool add_conjuncts(struct planner *p, struct sql_expr *where, struct sql_exprs *list)
 {
         if (!where)
@@ -24,9 +31,7 @@ bool add_conjuncts(struct planner *p, struct sql_expr *where, struct sql_exprs *
         return sql_list_add(p->scratch, list, where);
 }
 
-/* No affinity, no collation, no row to depend on: SQLite converts it as the column on the other
- * side wants. */
-static bool is_plain_value(const struct sql_expr *e)
+bool is_plain_value(const struct sql_expr *e)
 {
         switch (e->kind) {
         case SQL_EXPR_INTEGER:
@@ -44,9 +49,9 @@ static bool is_plain_value(const struct sql_expr *e)
         }
 }
 
-static bool is_column(const struct scope *s, const struct sql_expr *e, int column)
+static bool is_wanted(const struct wanted *w, const struct sql_expr *e)
 {
-        return e->kind == SQL_EXPR_COLUMN && scope_find_column(s, e) == column;
+        return equals_names(w->equals, e, w->source, w->column);
 }
 
 static enum err_code add_pin(struct planner *p, struct pins *pins, const struct sql_expr *value)
@@ -96,30 +101,30 @@ static bool is_plain_list(const struct sql_exprs *values)
 
 /* Values that the column must have one of for e to be true. pins->pinned stays false if e does not
  * say. */
-static enum err_code find_pins(struct planner *p, const struct scope *s, const struct sql_expr *e,
-                               int column, struct pins *pins)
+static enum err_code find_pins(struct planner *p, const struct wanted *w, const struct sql_expr *e,
+                               struct pins *pins)
 {
         struct pins left = { 0 }, right = { 0 };
         enum err_code rc;
 
         switch (e->kind) {
         case SQL_EXPR_EQ:
-                if (is_column(s, e->left, column) && is_plain_value(e->right))
+                if (is_wanted(w, e->left) && is_plain_value(e->right))
                         return add_pin(p, pins, e->right);
-                if (is_column(s, e->right, column) && is_plain_value(e->left))
+                if (is_wanted(w, e->right) && is_plain_value(e->left))
                         return add_pin(p, pins, e->left);
                 return ERR_OK;
         case SQL_EXPR_IN_LIST:
-                if (!e->is_not && is_column(s, e->left, column) && is_plain_list(&e->args))
+                if (!e->is_not && is_wanted(w, e->left) && is_plain_list(&e->args))
                         return pin_list(p, &e->args, pins);
                 return ERR_OK;
         case SQL_EXPR_AND:
-                rc = find_pins(p, s, e->left, column, pins);
-                return rc || pins->pinned ? rc : find_pins(p, s, e->right, column, pins);
+                rc = find_pins(p, w, e->left, pins);
+                return rc || pins->pinned ? rc : find_pins(p, w, e->right, pins);
         case SQL_EXPR_OR:
-                rc = find_pins(p, s, e->left, column, &left);
+                rc = find_pins(p, w, e->left, &left);
                 if (!rc && left.pinned)
-                        rc = find_pins(p, s, e->right, column, &right);
+                        rc = find_pins(p, w, e->right, &right);
                 if (rc || !left.pinned || !right.pinned || left.n + right.n > MAX_KEYS)
                         return rc;
                 pins->slots = arena_alloc(p->scratch, (left.n + right.n + 1) * sizeof(int));
@@ -138,15 +143,14 @@ static enum err_code find_pins(struct planner *p, const struct scope *s, const s
 }
 
 /* The conjunct that leaves the fewest values. */
-static enum err_code pin_column(struct planner *p, const struct scope *s,
-                                struct sql_expr *const *conjuncts, size_t n, int column,
-                                struct pins *ret_pins)
+static enum err_code pin_column(struct planner *p, const struct wanted *w,
+                                const struct sql_exprs *conjuncts, struct pins *ret_pins)
 {
         struct pins best = { 0 };
 
-        for (size_t i = 0; i < n; i++) {
+        for (uint32_t i = 0; i < conjuncts->n; i++) {
                 struct pins pins = { 0 };
-                enum err_code rc = find_pins(p, s, conjuncts[i], column, &pins);
+                enum err_code rc = find_pins(p, w, conjuncts->items[i], &pins);
 
                 if (rc)
                         return rc;
@@ -157,17 +161,19 @@ static enum err_code pin_column(struct planner *p, const struct scope *s,
         return ERR_OK;
 }
 
-static enum err_code pins_row(struct planner *p, const struct scope *s,
-                              struct sql_expr *const *conjuncts, size_t n, bool *ret_pins_row)
+enum err_code find_pins_row(struct planner *p, const struct source *s,
+                            const struct sql_exprs *conjuncts, bool *ret_pins_row)
 {
+        static const struct equals none;
         const struct catalog_table *t = s->table;
+        struct wanted w = { .source = s, .column = COLUMN_ROWID, .equals = &none };
         struct pins pins = { 0 };
         enum err_code rc = ERR_OK;
         bool has_key = false;
 
         *ret_pins_row = false;
         if (!t->without_rowid) {
-                rc = pin_column(p, s, conjuncts, n, COLUMN_ROWID, &pins);
+                rc = pin_column(p, &w, conjuncts, &pins);
                 if (rc || pins.pinned) {
                         *ret_pins_row = pins.pinned;
                         return rc;
@@ -177,7 +183,8 @@ static enum err_code pins_row(struct planner *p, const struct scope *s,
                 if (!t->columns[i].primary_key || (int)i == t->rowid_column)
                         continue;
                 has_key = true;
-                rc = pin_column(p, s, conjuncts, n, (int)i, &pins);
+                w.column = (int)i;
+                rc = pin_column(p, &w, conjuncts, &pins);
                 if (rc || !pins.pinned)
                         return rc;
         }
@@ -204,26 +211,20 @@ static enum err_code multiply(struct planner *p, const struct pins *pins, size_t
         return ERR_OK;
 }
 
-enum err_code find_route(struct planner *p, const struct scope *s,
-                         struct sql_expr *const *conjuncts, size_t n_conjuncts,
-                         struct route *ret_route, bool *ret_pins_row)
+enum err_code find_route(struct planner *p, const struct key *key, const struct equals *equals,
+                         const struct sql_exprs *conjuncts, struct route *ret_route)
 {
-        const struct catalog_table *t = s->table;
+        const struct catalog_table *t = key->table;
         struct pins pins[ROUTE_MAX_KEY_COLUMNS];
         size_t n_keys = 1;
-        enum err_code rc;
 
-        *ret_pins_row = false;
-        *ret_route = (struct route){ .kind = is_spread(p, t) ? ROUTE_ALL : ROUTE_HOME, .table = t };
-        rc = pins_row(p, s, conjuncts, n_conjuncts, ret_pins_row);
-        if (rc || ret_route->kind == ROUTE_HOME)
-                return rc;
+        *ret_route = (struct route){ .kind = ROUTE_ALL, .table = t };
         for (size_t i = 0; i < t->n_shard_columns; i++) {
-                int column = t->shard_columns[i] < 0 || t->shard_columns[i] == t->rowid_column
-                                 ? COLUMN_ROWID
-                                 : t->shard_columns[i];
+                struct wanted w = { .source = key->columns[i].source,
+                                    .column = key->columns[i].column,
+                                    .equals = equals };
+                enum err_code rc = pin_column(p, &w, conjuncts, &pins[i]);
 
-                rc = pin_column(p, s, conjuncts, n_conjuncts, column, &pins[i]);
                 if (rc || !pins[i].pinned)
                         return rc;
                 n_keys *= pins[i].n;

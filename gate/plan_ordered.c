@@ -3,29 +3,24 @@
  * SQLite sorts, removes doubles and cuts. Loop thread. */
 #include <string.h>
 
-#include "gate/plan_int.h"
+#include "gate/plan_place.h"
 
 /* Column i of the part's table is result column i; keys that are no result column come behind them.
  */
 struct ordered {
         struct planner *p;
-        const struct scope *scope;
+        bool is_distinct; /* doubles on different shards are to be removed */
         struct simple q;
         int *key_column; /* per term of ORDER BY: its column in the part */
         size_t n_columns;
 };
 
-static bool is_distinct(const struct ordered *o)
-{
-        return o->q.arm->distinct == SQL_DISTINCT_DISTINCT;
-}
-
 /* Where equal values may look different, which of them is shown depends on the order in which
  * SQLite meets them. */
 static bool shows_any_of_equals(const struct ordered *o)
 {
-        for (uint32_t i = 0; is_distinct(o) && i < o->q.arm->results.n; i++)
-                if (!scope_is_canonical(o->scope, o->q.arm->results.items[i]->expr))
+        for (uint32_t i = 0; o->is_distinct && i < o->q.arm->results.n; i++)
+                if (!expr_type(o->q.arm->results.items[i]->expr).is_canonical)
                         return true;
         return false;
 }
@@ -55,10 +50,10 @@ static const struct sql_expr *without_collate(const struct sql_expr *e)
 static void add_term(struct ordered *o, uint32_t i, const char *prefix, int number, struct buf *b)
 {
         const struct sql_order_term *term = o->q.order.items[i];
+        const char *collation = expr_type(term->expr).collation;
 
         buf_printf(b, "%s%s%d COLLATE ", i ? ", " : " ORDER BY ", prefix, number);
-        sql_quote_name(b, scope_collation(o->scope, term->expr),
-                       strlen(scope_collation(o->scope, term->expr)));
+        sql_quote_name(b, collation, strlen(collation));
         if (term->sort == SQL_SORT_DESC)
                 buf_add_str(b, " DESC");
         if (term->nulls != SQL_NULLS_NONE)
@@ -70,19 +65,12 @@ static enum err_code print_part(struct ordered *o, struct plan_part *part)
         struct buf b = BUF_INIT(0);
         enum err_code rc = ERR_OK;
 
-        buf_add_str(&b, is_distinct(o) ? "SELECT DISTINCT " : "SELECT ");
-        for (uint32_t i = 0; !rc && i < o->q.arm->results.n; i++) {
-                buf_add_str(&b, i ? ", " : "");
-                rc = planner_print_to(o->p, o->q.arm->results.items[i]->expr, &b);
-        }
-        for (uint32_t i = 0; !rc && i < o->q.order.n; i++) {
-                if (o->q.order_result[i] >= 0)
-                        continue;
-                buf_add_str(&b, ", ");
-                rc = planner_print_to(o->p, without_collate(o->q.order.items[i]->expr), &b);
-        }
-        if (!rc)
-                rc = add_from_where(o->p, &o->q, &b);
+        for (uint32_t i = 0; i < o->q.order.n; i++)
+                if (o->q.order_result[i] < 0 &&
+                    !add_result(o->p, &o->q.arm->results,
+                                (void *)(uintptr_t)without_collate(o->q.order.items[i]->expr)))
+                        return planner_no_memory(o->p);
+        rc = add_arm(o->p, &o->q, &b);
         if (!rc && o->q.limit) {
                 for (uint32_t i = 0; i < o->q.order.n; i++)
                         add_term(o, i, "", o->key_column[i] + 1, &b);
@@ -122,8 +110,8 @@ static enum err_code print_finish(struct ordered *o)
         struct buf b = BUF_INIT(0);
         enum err_code rc;
 
-        buf_add_str(&b, is_distinct(o) ? "SELECT DISTINCT " : "SELECT ");
-        for (uint32_t i = 0; i < o->q.arm->results.n; i++)
+        buf_add_str(&b, o->is_distinct ? "SELECT DISTINCT " : "SELECT ");
+        for (uint32_t i = 0; i < o->q.of->n_columns; i++)
                 buf_printf(&b, "%sc%u", i ? ", " : "", i);
         buf_add_str(&b, " FROM " PART_TABLE);
         for (uint32_t i = 0; i < o->q.order.n; i++)
@@ -135,17 +123,16 @@ static enum err_code print_finish(struct ordered *o)
         return rc;
 }
 
-enum plan_try plan_ordered(struct planner *p, const struct scope *s, const struct route *route)
+enum plan_try plan_ordered(struct planner *p, struct query *q, const struct place *place)
 {
-        const struct sql_arm *arm = p->stmt->select->arms.items[0];
-        struct ordered o = { .p = p, .scope = s };
+        bool has_distinct = q->arms[0].node->distinct == SQL_DISTINCT_DISTINCT;
+        struct ordered o = { .p = p, .is_distinct = has_distinct && !place->distinct_whole };
         struct plan_part *part;
         enum plan_try tried;
 
-        if (arm->group_by.n || arm->having ||
-            (node_traits(p->stmt->select) & (TRAIT_AGGREGATE | TRAIT_WINDOW)))
+        if (!place->groups_whole || !q->arms[0].columns)
                 return TRY_NEXT;
-        tried = simplify(p, s, &o.q);
+        tried = simplify(p, q, &o.q);
         if (tried != TRY_DONE)
                 return tried;
         if (shows_any_of_equals(&o))
@@ -155,12 +142,12 @@ enum plan_try plan_ordered(struct planner *p, const struct scope *s, const struc
                 return TRY_ERROR;
         }
         /* With DISTINCT, which row's key counts for a result is SQLite's secret. */
-        if (is_distinct(&o) && o.n_columns > o.q.arm->results.n)
+        if (has_distinct && o.n_columns > o.q.arm->results.n)
                 return TRY_NEXT;
         if (planner_add_part(p, &part) || print_part(&o, part) || print_load(&o, part) ||
             print_finish(&o))
                 return TRY_ERROR;
-        part->route = *route;
-        p->plan->kind = route->kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER;
+        part->route = place->route;
+        p->plan->kind = place->route.kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER;
         return TRY_DONE;
 }

@@ -1,10 +1,8 @@
 /* plan_scope.c - what names stand for, what expressions are made of, which tables a statement uses.
  * Loop thread. */
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "gate/catalog_int.h"
 #include "gate/plan_int.h"
 
 /* ---- columns */
@@ -26,97 +24,6 @@ int scope_find_column(const struct scope *s, const struct sql_expr *e)
         if (i >= 0)
                 return i == s->table->rowid_column ? COLUMN_ROWID : i;
         return !s->table->without_rowid && is_rowid_name(&e->column) ? COLUMN_ROWID : COLUMN_NONE;
-}
-
-struct sql_expr *scope_make_column(struct planner *p, const struct catalog_table *t, int column)
-{
-        struct sql_expr *e = sql_new(p->scratch, SQL_EXPR_COLUMN);
-
-        if (e)
-                e->column =
-                    sql_name_of(column == COLUMN_ROWID ? t->rowid_name : t->columns[column].name);
-        return e;
-}
-
-/* https://sqlite.org/datatype3.html section 7.1: an explicit COLLATE, or that of a column, also
- * below CAST and unary plus. */
-const char *scope_collation(const struct scope *s, const struct sql_expr *e)
-{
-        int i;
-
-        while (e->kind == SQL_EXPR_CAST || e->kind == SQL_EXPR_PLUS)
-                e = e->left;
-        if (e->kind == SQL_EXPR_COLLATE)
-                return e->name.text;
-        i = scope_find_column(s, e);
-        return i >= 0 ? s->table->columns[i].collation : "BINARY";
-}
-
-enum affinity scope_affinity(const struct scope *s, const struct sql_expr *e)
-{
-        char type[256];
-        int i;
-
-        while (e->kind == SQL_EXPR_COLLATE)
-                e = e->left;
-        if (e->kind == SQL_EXPR_CAST) {
-                snprintf(type, sizeof type, "%.*s", (int)e->text.n_bytes,
-                         e->text.data ? e->text.data : "");
-                return catalog_affinity(type);
-        }
-        i = scope_find_column(s, e);
-        if (i == COLUMN_ROWID)
-                return AFFINITY_INTEGER;
-        return i >= 0 ? s->table->columns[i].affinity : AFFINITY_BLOB;
-}
-
-/* Functions whose result is text or an integer whatever they are given. */
-static bool call_is_canonical(const struct sql_expr *e)
-{
-        static const char *const names[] = { "char",     "date",    "datetime",  "format",  "glob",
-                                             "hex",      "instr",   "length",    "like",    "lower",
-                                             "ltrim",    "printf",  "quote",     "replace", "rtrim",
-                                             "strftime", "substr",  "substring", "time",    "trim",
-                                             "typeof",   "unicode", "upper" };
-
-        for (size_t i = 0; i < ARRAY_LEN(names); i++)
-                if (sql_name_is(&e->call.name, names[i]))
-                        return true;
-        return false;
-}
-
-bool scope_is_canonical(const struct scope *s, const struct sql_expr *e)
-{
-        if (strcasecmp(scope_collation(s, e), "BINARY") != 0)
-                return false;
-        switch (e->kind) {
-        case SQL_EXPR_COLUMN:
-        case SQL_EXPR_CAST:
-                /* A column of one of these turns 2.0 into 2, or 2 into 2.0. */
-                return scope_affinity(s, e) != AFFINITY_BLOB &&
-                       (e->kind == SQL_EXPR_COLUMN || scope_affinity(s, e) == AFFINITY_TEXT ||
-                        scope_affinity(s, e) == AFFINITY_INTEGER);
-        case SQL_EXPR_COLLATE:
-                return scope_is_canonical(s, e->left) ||
-                       scope_affinity(s, e->left) == AFFINITY_TEXT;
-        case SQL_EXPR_CALL:
-                return call_is_canonical(e);
-        case SQL_EXPR_INTEGER:
-        case SQL_EXPR_STRING:
-        case SQL_EXPR_BLOB:
-        case SQL_EXPR_NULL:
-        case SQL_EXPR_NOT:
-        case SQL_EXPR_IS_NULL:
-        case SQL_EXPR_NOT_NULL:
-        case SQL_EXPR_BIT_NOT:
-        case SQL_EXPR_BIT_AND:
-        case SQL_EXPR_BIT_OR:
-        case SQL_EXPR_CONCAT:
-                return true;
-        default:
-                return (e->kind >= SQL_EXPR_OR && e->kind <= SQL_EXPR_GE) ||
-                       (e->kind >= SQL_EXPR_LIKE && e->kind <= SQL_EXPR_EXISTS);
-        }
 }
 
 const char *affinity_type_name(enum affinity a)

@@ -1,12 +1,12 @@
-/* plan_simple.c - a query of one arm over one table, in a form that can be cut in two: stars
- * expanded, columns without qualifiers, aliases replaced by what they stand for. Loop thread. */
+/* plan_simple.c - a query of one arm in a form that can be cut in two: stars expanded, columns
+ * spelled alike, aliases replaced by what they stand for. Loop thread. */
+#include <stdlib.h>
 #include <string.h>
 
-#include "gate/plan_int.h"
+#include "gate/plan_place.h"
 
 struct simplifier {
         struct planner *p;
-        const struct scope *scope;
         struct simple *q;
         const struct sql_results
             *aliases; /* the result columns whose aliases may be meant; NULL: none */
@@ -25,22 +25,27 @@ static const struct sql_result *find_alias(const struct sql_results *results,
         return NULL;
 }
 
-/* Columns lose their qualifiers and take the catalogue's spelling, so that equal ones look equal;
- * other names that are aliases become copies of what they name; names in double quotes that are
- * nothing are strings to SQLite. */
+/* Columns take the catalogue's spelling, so that equal ones look equal; other names that are
+ * aliases become copies of what they name; names in double quotes that are nothing are strings to
+ * SQLite. Subqueries stay as they are. */
 static enum sql_walk simplify_name(struct sql_node *node, void *ctx)
 {
         struct simplifier *s = ctx;
         struct sql_expr *e = (struct sql_expr *)node;
+        const struct bound_name *bound;
         const struct sql_result *alias;
         struct sql_expr *copy;
-        int column, ignored;
+        int ignored;
 
+        if (node->kind == SQL_SELECT)
+                return SQL_WALK_SKIP;
         if (node->kind != SQL_EXPR_COLUMN)
                 return SQL_WALK_ON;
-        column = scope_find_column(s->scope, e);
-        if (column != COLUMN_NONE) {
-                copy = scope_make_column(s->p, s->scope->table, column);
+        bound = e->bound;
+        if (bound && bound->source->arm != s->q->of)
+                return SQL_WALK_ON;
+        if (bound) {
+                copy = names_make_column(s->p, bound->source, bound->column);
         } else {
                 alias = e->table.text ? NULL : find_alias(s->aliases, &e->column, &ignored);
                 if (!alias)
@@ -55,44 +60,62 @@ static enum sql_walk simplify_name(struct sql_node *node, void *ctx)
         return SQL_WALK_SKIP;
 }
 
-static bool simplify_expr(struct simplifier *s, struct sql_expr *e)
+static bool simplify_node(struct simplifier *s, void *node)
 {
-        return !e || (sql_walk(e, simplify_name, NULL, s) == SQL_WALK_ON && !s->failed);
+        return !node || (sql_walk(node, simplify_name, NULL, s) == SQL_WALK_ON && !s->failed);
 }
 
-static bool add_result(struct simplifier *s, struct sql_results *list, struct sql_expr *e)
+bool add_result(struct planner *p, struct sql_results *list, struct sql_expr *e)
 {
-        struct sql_result *r = sql_new(s->p->scratch, SQL_RESULT);
+        struct sql_result *r = sql_new(p->scratch, SQL_RESULT);
 
         if (!r || !e)
                 return false;
         r->expr = e;
-        return sql_list_add(s->p->scratch, list, r);
+        return sql_list_add(p->scratch, list, r);
 }
 
+/* In the order of the arm's columns: those that are written, and between them what stars stand for.
+ */
 static bool expand_results(struct simplifier *s)
 {
-        const struct catalog_table *t = s->scope->table;
+        const struct sql_results *written = &s->q->arm->results;
         struct sql_results expanded = { 0 };
+        uint32_t next = 0;
 
-        for (uint32_t i = 0; i < s->q->arm->results.n; i++) {
-                struct sql_result *r = s->q->arm->results.items[i];
+        for (uint32_t i = 0; i < s->q->of->n_columns; i++) {
+                const struct query_column *c = &s->q->of->columns[i];
 
-                if (r->type == SQL_RESULT_EXPR) {
-                        if (!simplify_expr(s, r->expr) ||
-                            !sql_list_add(s->p->scratch, &expanded, r))
+                if (!c->expr) {
+                        if (!add_result(s->p, &expanded,
+                                        names_make_column(s->p, c->source, c->column)))
                                 return false;
                         continue;
                 }
-                for (size_t k = 0; k < t->n_columns; k++)
-                        if (!t->columns[k].hidden &&
-                            !add_result(s, &expanded,
-                                        scope_make_column(s->p, t,
-                                                          (int)k == t->rowid_column ? COLUMN_ROWID
-                                                                                    : (int)k)))
-                                return false;
+                while (written->items[next]->type != SQL_RESULT_EXPR)
+                        next++;
+                if (!simplify_node(s, written->items[next]->expr) ||
+                    !sql_list_add(s->p->scratch, &expanded, written->items[next]))
+                        return false;
+                next++;
         }
         s->q->arm->results = expanded;
+        return true;
+}
+
+/* A source without a name gets one. */
+static bool name_sources(struct simplifier *s)
+{
+        for (uint32_t i = 0; i < s->q->of->n_sources; i++) {
+                struct source *source = &s->q->of->sources[i];
+
+                if (source->name)
+                        continue;
+                source->name = arena_printf(s->p->scratch, "_shoal_s%u", i);
+                if (!source->name)
+                        return false;
+                s->q->arm->from.items[i]->alias = sql_name_of(source->name);
+        }
         return true;
 }
 
@@ -141,7 +164,7 @@ static enum plan_try simplify_term(struct simplifier *s, struct sql_order_term *
                         return TRY_ERROR;
         } else if (is_position(*inner)) {
                 return TRY_NEXT;
-        } else if (!simplify_expr(s, *inner)) {
+        } else if (!simplify_node(s, *inner)) {
                 return TRY_ERROR;
         }
         for (uint32_t i = 0; k < 0 && i < results->n; i++)
@@ -175,7 +198,7 @@ static enum plan_try simplify_group(struct simplifier *s)
 
                 if (k >= 0)
                         *e = sql_clone(s->p->scratch, s->q->arm->results.items[k]->expr);
-                if (!*e || (k < 0 && !simplify_expr(s, *e)))
+                if (!*e || (k < 0 && !simplify_node(s, *e)))
                         return TRY_ERROR;
                 if (is_position(*e))
                         return TRY_NEXT;
@@ -188,32 +211,33 @@ static enum plan_try simplify_all(struct simplifier *s)
         struct sql_arm *arm = s->q->arm;
         enum plan_try tried;
 
-        if (!expand_results(s))
+        if (!name_sources(s) || !expand_results(s))
                 return TRY_ERROR;
         s->aliases = &arm->results;
-        if (!simplify_expr(s, arm->where) || !simplify_expr(s, arm->having))
+        if (!simplify_node(s, arm->where) || !simplify_node(s, arm->having))
                 return TRY_ERROR;
+        for (uint32_t i = 0; i < arm->windows.n; i++)
+                if (!simplify_node(s, arm->windows.items[i]))
+                        return TRY_ERROR;
         tried = simplify_group(s);
         return tried == TRY_DONE ? simplify_order(s) : tried;
 }
 
-enum plan_try simplify(struct planner *p, const struct scope *scope, struct simple *ret_simple)
+enum plan_try simplify(struct planner *p, struct query *q, struct simple *ret_simple)
 {
-        struct sql_select *copy = sql_clone(p->scratch, p->stmt->select);
-        struct simplifier s = { .p = p, .scope = scope, .q = ret_simple };
+        struct sql_select *copy = sql_clone(p->scratch, q->node);
+        struct simplifier s = { .p = p, .q = ret_simple };
         enum plan_try tried = TRY_ERROR;
 
         if (copy) {
                 *ret_simple = (struct simple){
+                        .of = &q->arms[0],
+                        .with = copy->with,
                         .arm = copy->arms.items[0],
                         .order = copy->order_by,
                         .limit = copy->limit,
                         .offset = copy->offset,
-                        .source = copy->arms.items[0]->from.items[0],
                 };
-                /* A table that hides its rowid cannot name it in a part. */
-                if (!scope->table->without_rowid && !scope->table->rowid_name)
-                        return TRY_NEXT;
                 tried = simplify_all(&s);
         }
         if (tried == TRY_ERROR)
@@ -221,17 +245,17 @@ enum plan_try simplify(struct planner *p, const struct scope *scope, struct simp
         return tried;
 }
 
-enum err_code add_from_where(struct planner *p, const struct simple *q, struct buf *b)
+enum err_code add_arm(struct planner *p, const struct simple *q, struct buf *b)
 {
-        enum err_code rc;
+        enum err_code rc = ERR_OK;
 
-        buf_add_str(b, " FROM ");
-        rc = planner_print_to(p, q->source, b);
-        if (!rc && q->arm->where) {
-                buf_add_str(b, " WHERE ");
-                rc = planner_print_to(p, q->arm->where, b);
+        if (q->with) {
+                rc = planner_print_to(p, q->with, b);
+                buf_add_str(b, " ");
         }
-        return rc;
+        for (uint32_t i = 0; i < q->arm->results.n; i++)
+                q->arm->results.items[i]->alias = (struct sql_name){ 0 };
+        return rc ? rc : planner_print_to(p, q->arm, b);
 }
 
 enum err_code add_limit(struct planner *p, const struct simple *q, struct buf *b)

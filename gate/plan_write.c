@@ -1,5 +1,5 @@
 /* plan_write.c - UPDATE and DELETE: whole to the shard that their predicate names. Loop thread. */
-#include "gate/plan_int.h"
+#include "gate/plan_place.h"
 
 enum err_code write_reads_shards(struct planner *p)
 {
@@ -62,12 +62,13 @@ static enum err_code plan_filtered(struct planner *p, const struct sql_table_nam
                                    const struct sql_sets *sets)
 {
         static const struct route home = { .kind = ROUTE_HOME };
+        static const struct equals none;
         const struct catalog_table *t = catalog_find_table(p->catalog, name->name.text);
-        struct scope scope = { .table = t, .name = alias->text ? alias->text : name->name.text };
+        struct source target = { .table = t, .name = alias->text ? alias->text : name->name.text };
         struct sql_exprs conjuncts = { 0 };
         struct route route;
         struct table_uses uses;
-        bool pins_row;
+        const struct key *key;
         enum err_code rc;
 
         if (!t)
@@ -87,10 +88,13 @@ static enum err_code plan_filtered(struct planner *p, const struct sql_table_nam
         rc = check_tables(p, t, 0);
         if (!rc && sets)
                 rc = check_sets(p, t, sets);
-        if (!rc && !add_conjuncts(p, where, &conjuncts))
-                rc = planner_no_memory(p);
-        if (!rc)
-                rc = find_route(p, &scope, conjuncts.items, conjuncts.n, &route, &pins_row);
+        if (rc)
+                return rc;
+        names_bind_table(p, &target, where);
+        key = key_of_table(p, &target);
+        if (!key || !add_conjuncts(p, where, &conjuncts))
+                return planner_no_memory(p);
+        rc = find_route(p, key, &none, &conjuncts, &route);
         if (rc)
                 return rc;
         return planner_pass_through(p,

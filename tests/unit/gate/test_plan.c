@@ -196,7 +196,7 @@ static const struct {
         { "bare column with max", "SELECT b, max(id) FROM t", true, PLAN_GATHER },
         { "bare column", "SELECT a, id, max(c) FROM t WHERE id < 6 GROUP BY a ORDER BY a", true,
           PLAN_GATHER },
-        { "group by nocase", "SELECT count(*) FROM n GROUP BY name", false, PLAN_GATHER },
+        { "group by nocase", "SELECT count(*) FROM n GROUP BY name", false, PLAN_SCATTER },
         { "window", "SELECT id, row_number() OVER (ORDER BY id DESC) FROM t ORDER BY id", true,
           PLAN_GATHER },
         { "window sum", "SELECT id, sum(a) OVER (PARTITION BY b ORDER BY id) FROM t ORDER BY id",

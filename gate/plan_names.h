@@ -1,0 +1,111 @@
+/* plan_names.h - what the names in a query stand for. names_bind() finds the sources, columns and
+ * subqueries of a SELECT that SQLite has accepted and leaves a struct bound_name at every column's
+ * sql_expr.bound. All of it lies in the planner's scratch arena; loop thread. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "gate/plan_int.h"
+
+struct query;
+struct query_arm;
+struct place;
+
+/* An item of a FROM clause. */
+struct source {
+        const struct sql_source *node;     /* NULL: the target of a write */
+        const char *name;                  /* as columns are qualified; NULL: it has none */
+        const struct catalog_table *table; /* NULL: no base table */
+        struct query *query; /* of a derived table or common table expression; else NULL */
+        const char *const *function_columns; /* of a table-valued function, NULL at the end */
+        bool is_recursive;                   /* a recursive CTE within itself */
+        struct query_arm *arm;
+        uint32_t index; /* in the arm */
+};
+
+/* sql_expr.bound of a column: which one it is. */
+struct bound_name {
+        struct source *source;
+        int column; /* COLUMN_ROWID, or an index into the source's columns */
+};
+
+/* How SQLite compares a column or an expression, and what is known of its values. */
+struct compare_type {
+        enum affinity affinity; /* if is_typed */
+        bool is_typed;          /* it has an affinity; AFFINITY_BLOB is one, none is another */
+        bool is_canonical; /* values that = calls equal are one and the same: no text equal under
+                            * a collation, no 2 beside 2.0 */
+        bool not_null;
+        bool is_unsure;        /* what it compares like is not known */
+        const char *collation; /* never NULL */
+};
+
+/* A column of a query's rows. */
+struct query_column {
+        const char *name;
+        struct sql_expr *expr; /* NULL: comes of a star */
+        struct source *source; /* it is a column of a source: which; else NULL */
+        int column;
+        struct compare_type type;
+};
+
+/* A query in an expression. */
+struct subquery {
+        struct subquery *next;
+        struct query *query;
+        struct sql_expr *expr; /* EXISTS, (SELECT …), or IN (SELECT …); NULL: not an expression's */
+};
+
+/* One SELECT of a compound. */
+struct query_arm {
+        struct sql_arm *node;
+        struct query *query;
+        struct source *sources;
+        uint32_t n_sources;
+        struct query_column *columns; /* NULL: VALUES */
+        uint32_t n_columns;
+        struct subquery *subqueries; /* of its expressions, not of those inside them */
+        bool has_aggregates;         /* calls of its own, outside of subqueries */
+        bool has_windows;
+        bool has_right;   /* a RIGHT or FULL JOIN */
+        bool has_merging; /* USING or NATURAL */
+};
+
+struct query {
+        struct sql_select *node;
+        struct query_arm *outer; /* where names are looked for that are not found inside; NULL */
+        struct query_arm *arms;
+        uint32_t n_arms;
+        struct query_column *columns; /* of its rows: named by the CTE or its first arm */
+        uint32_t n_columns;
+        bool is_correlated;        /* names something outside of it */
+        bool is_recursive;         /* a CTE that reads itself */
+        const struct sql_cte *cte; /* whose body it is; NULL: none's */
+        unsigned n_uses;           /* as a source */
+        struct place *place;       /* where its rows are made; NULL: not asked yet */
+};
+
+/* TRY_NEXT: something in it is not understood; it is left as it was but for sql_expr.bound. */
+enum plan_try names_bind(struct planner *p, struct sql_select *select, struct query **ret_query);
+/* Binds the columns of an expression without subqueries to a table, by name. */
+void names_bind_table(struct planner *p, struct source *s, struct sql_expr *e);
+
+/* NULL: e is no column of a source. */
+static inline const struct bound_name *names_bound(const struct sql_expr *e)
+{
+        return e->kind == SQL_EXPR_COLUMN ? e->bound : NULL;
+}
+
+/* Columns that * stands for, and those that it does not. */
+int source_n_columns(const struct source *s);
+const char *source_column_name(const struct source *s, int column);
+bool source_column_is_hidden(const struct source *s, int column);
+/* The column that the name stands for; COLUMN_NONE. The rowid has names of its own only if no
+ * column has. */
+int source_find_column(const struct source *s, const struct sql_name *name);
+struct compare_type source_column_type(const struct source *s, int column);
+struct compare_type expr_type(const struct sql_expr *e);
+/* Is it left out of *, for USING or NATURAL shows it once? */
+bool source_column_is_merged(const struct source *s, int column);
+/* A column as an expression, qualified if its arm has several sources. NULL: out of memory. */
+struct sql_expr *names_make_column(struct planner *p, struct source *s, int column);
