@@ -25,6 +25,8 @@ struct catalog {
         size_t n_tables;
         Shoal__V1__SchemaObject *objects;
         size_t n_objects;
+        struct table_estimate *estimates; /* per table */
+        uint64_t statistics_version;
 };
 
 enum affinity catalog_affinity(const char *declared_type)
@@ -461,6 +463,7 @@ enum err_code catalog_new(const Shoal__V1__Keyspace *k, struct catalog **ret_cat
                 rc = err_set(reterr, ERR_EXHAUSTED, "TOO_LARGE", "the schema is too large");
         if (rc)
                 return err_wrap(reterr, rc, "keyspace %s", k->name);
+        c->estimates = xcalloc(c->n_tables + 1, sizeof *c->estimates);
         *ret_catalog = TAKE(c);
         return ERR_OK;
 }
@@ -475,6 +478,9 @@ struct catalog *catalog_unref(struct catalog *c)
 {
         if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
                 return NULL;
+        for (size_t i = 0; c->estimates && i < c->n_tables; i++)
+                free(c->estimates[i].equal_rows);
+        free(c->estimates);
         shard_map_unref(c->shards);
         sqlite3_close_v2(c->shadow);
         arena_free(c->arena);
@@ -549,4 +555,19 @@ int catalog_column_index(const struct catalog_table *t, const char *name)
 struct sqlite3 *catalog_shadow(struct catalog *c)
 {
         return c->shadow;
+}
+
+struct table_estimate *catalog_estimate(const struct catalog *c, const struct catalog_table *t)
+{
+        return &c->estimates[t - c->tables];
+}
+
+void catalog_estimates_changed(struct catalog *c)
+{
+        c->statistics_version++;
+}
+
+uint64_t catalog_statistics_version(const struct catalog *c)
+{
+        return c->statistics_version;
 }

@@ -1,7 +1,7 @@
 /* catalog.h - what a gate knows of one keyspace at one schema version: tables, their sharding, the
  * shard map, and an in-memory SQLite with the schema and no rows (the shadow), which answers
  * whether a statement is valid, what its columns and parameters are. Reference counted; immutable
- * but for the shadow, which belongs to the loop thread. */
+ * but for the shadow and the statistics, which belong to the loop thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/shard_map.h"
 #include "proto/shoal/v1/api.pb-c.h"
+#include "proto/shoal/v1/internal.pb-c.h"
 
 struct sqlite3;
 
@@ -82,6 +83,20 @@ size_t catalog_n_objects(const struct catalog *c);
 /* In the order in which they were created. */
 const Shoal__V1__SchemaObject *catalog_object_at(const struct catalog *c, size_t i);
 int catalog_column_index(const struct catalog_table *t, const char *name); /* -1 if absent */
+
+/* ---- what is known of the rows (topo/statistics.h): estimates, for the choice of plans and
+ * nothing else. Loop thread. */
+
+/* Takes over what topo tells of a table; nothing if there is no such table here. */
+void catalog_set_statistics(struct catalog *c, const Shoal__V1__TableStatistics *m);
+/* Rises when an estimate changes: plans of an older version may be worth making anew. */
+uint64_t catalog_statistics_version(const struct catalog *c);
+bool catalog_has_statistics(const struct catalog *c, const struct catalog_table *t);
+/* How many rows t has; a guess if nobody has looked. */
+double catalog_table_rows(const struct catalog *c, const struct catalog_table *t);
+/* How many of them have one and the same value of the column (an index into t->columns, or -1 for
+ * the rowid). */
+double catalog_equal_rows(const struct catalog *c, const struct catalog_table *t, int column);
 
 /* The shadow; schema only. Loop thread. */
 struct sqlite3 *catalog_shadow(struct catalog *c);

@@ -332,6 +332,8 @@ static void begin(struct execution *x)
                 execute_explain(x, false);
         else if (x->run->kind == PLAN_DDL)
                 execute_ddl(x);
+        else if (x->run->kind == PLAN_ANALYZE)
+                execute_analyze(x);
         else
                 bind_and_run(x);
 }

@@ -11,6 +11,7 @@
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "gate/analyze.h"
 #include "gate/bind.h"
 #include "gate/ddl.h"
 #include "gate/finish.h"
@@ -96,6 +97,7 @@ struct execution {
         struct sequence_use use;
         struct request_intent intent;
         struct ddl_request ddl;
+        struct analyze analyze;
         bool has_use, needs_intent, sent_intent, discard_rows;
         uint8_t digest[16];
         struct result held; /* a write's answer until it is final */

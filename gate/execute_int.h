@@ -40,6 +40,7 @@ uint64_t *execute_alloc_bits(struct execution *x) must_check_;
 
 void execute_write(struct execution *x);
 void execute_ddl(struct execution *x);
+void execute_analyze(struct execution *x);
 /* Whatever was begun is given up: the client has gone, or it begins again. */
 void execute_abandon_write(struct execution *x);
 

@@ -13,7 +13,9 @@
 #define XXH_STATIC_LINKING_ONLY /* for a state on the stack */
 #include <xxhash.h>
 
+#include "common/wire.h"
 #include "gate/execute_int.h"
+#include "gate/refresher.h"
 
 static void fill_ids(struct execution *x);
 static void on_filled(struct sequence_use *u, const struct err *e);
@@ -23,6 +25,7 @@ void execute_abandon_write(struct execution *x)
 {
         result_clear(&x->held);
         ddl_abandon(&x->ddl);
+        analyze_cancel(&x->analyze);
         if (x->needs_intent)
                 request_intent_done(&x->intent);
         if (x->has_use)
@@ -39,6 +42,24 @@ static bool give_held(struct execution *x)
                         return false;
         }
         return true;
+}
+
+/* How many rows the write has changed. */
+static uint64_t count_changes(const struct result *held)
+{
+        enum { ROWS_AFFECTED = 3 }; /* field of ResultSet */
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < held->n_rows_slices; i++) {
+                struct wire_reader r = wire_reader(GRPC_SLICE_START_PTR(held->rows[i]),
+                                                   GRPC_SLICE_LENGTH(held->rows[i]));
+                struct wire_field f;
+
+                while (wire_next(&r, &f))
+                        if (f.number == ROWS_AFFECTED && f.type == WIRE_VARINT)
+                                n += f.uint;
+        }
+        return n;
 }
 
 /* e is the statement's outcome, unless it turns out that it has to be sent again. */
@@ -59,6 +80,9 @@ static void end_write(struct execution *x, const struct err *e)
                 execute_fail(x, &copy);
                 return;
         }
+        if (x->run->table)
+                refresher_note(x->gate->refresher, x->catalog, x->run->table,
+                               count_changes(&x->held));
         if (!give_held(x))
                 return;
         result_clear(&x->held);
@@ -341,4 +365,25 @@ void execute_ddl(struct execution *x)
 {
         x->ddl = (struct ddl_request){ .done = on_ddl_done };
         ddl_run(x->gate->ddl, &x->ddl, x->run, x->request.deadline_us);
+}
+
+/* ---- statistics */
+
+static void on_analyze_done(struct analyze *a, const struct err *e)
+{
+        struct execution *x = CONTAINER_OF(a, struct execution, analyze);
+
+        if (e->code)
+                execute_fail(x, e);
+        else if (x->discard_rows)
+                execute_explain(x, true);
+        else
+                execute_succeed(x);
+}
+
+void execute_analyze(struct execution *x)
+{
+        x->analyze =
+            (struct analyze){ .gate = x->gate, .catalog = x->catalog, .done = on_analyze_done };
+        analyze_start(&x->analyze, x->run->parts[0].sql, x->run->table, x->request.deadline_us);
 }

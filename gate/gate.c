@@ -6,6 +6,7 @@
 
 #include "gate/ddl.h"
 #include "gate/finish.h"
+#include "gate/refresher.h"
 #include "gate/sequence.h"
 #include "gate/stats.h"
 
@@ -106,6 +107,7 @@ void gate_start(struct gate *g, const char *address)
         start_topology(g, address);
         g->sequences = sequences_new(g);
         g->ddl = ddl_driver_new(g);
+        g->refresher = refresher_new(g);
         /* Listeners run the last to come first: tablets are known before anyone asks for them. */
         topology_listen(g->topology, &g->listener);
 }
@@ -113,6 +115,7 @@ void gate_start(struct gate *g, const char *address)
 void gate_stop(struct gate *g)
 {
         topology_unlisten(g->topology, &g->listener);
+        g->refresher = refresher_free(g->refresher);
         g->ddl = ddl_driver_free(g->ddl);
         g->finishes = finishes_free(g->finishes);
         binds_finish(&g->binds, g->loop);

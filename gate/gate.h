@@ -27,6 +27,7 @@ struct gate_options {
         uint64_t retry_ms;       /* how long a statement is tried again while a tablet is away */
         uint64_t schema_wait_ms; /* how long while the schema is being changed */
         uint64_t keepalive_ms, keepalive_timeout_ms;
+        uint64_t statistics_interval_ms; /* 0: they are not refreshed in the background */
         uint64_t drain_ms;
         uint64_t max_skew_ms;
 
@@ -47,6 +48,7 @@ struct sequences;    /* gate/sequence.h */
 struct ddl_driver;   /* gate/ddl.h */
 struct gate_metrics; /* gate/stats.h */
 struct finishes;     /* gate/finish.h */
+struct refresher;    /* gate/refresher.h */
 
 struct gate {
         struct gate_options options;
@@ -61,6 +63,7 @@ struct gate {
         struct binds binds;
         struct sequences *sequences;
         struct ddl_driver *ddl;
+        struct refresher *refresher;
         struct gate_metrics *metrics;      /* any thread */
         size_t n_statements;               /* under way */
         size_t n_result_bytes;             /* held for answers in one piece */

@@ -33,6 +33,8 @@ static const struct conf_def defs[] = {
           "A tablet or topo that is silent for so long is pinged." },
         { "keepalive-timeout", CONF_MS, MEMBER(keepalive_timeout_ms), "2s", 100, 600000, "TIME",
           "How long a ping may stay without an answer before the peer counts as gone." },
+        { "statistics-interval", CONF_MS, MEMBER(statistics_interval_ms), "30s", 0, 86400000, "TIME",
+          "Least time between two looks at the statistics of a table that this gate writes to; 0: only ANALYZE looks." },
         { "drain", CONF_MS, MEMBER(drain_ms), "5s", 0, 600000, "TIME",
           "How long calls under way may take to end after SIGTERM." },
         { "max-skew", CONF_MS, MEMBER(max_skew_ms), "500ms", 1, 60000, "TIME",

@@ -36,6 +36,7 @@ const char *plan_kind_name(enum plan_kind kind)
                 [PLAN_GATHER] = "gather",
                 [PLAN_DDL] = "ddl",
                 [PLAN_EXPLAIN] = "explain",
+                [PLAN_ANALYZE] = "analyze",
         };
 
         return names[kind];
@@ -339,7 +340,7 @@ static enum err_code judge(struct planner *p, const char *sql, size_t n_bytes)
         return rc;
 }
 
-static enum err_code plan_nothing(struct planner *p)
+enum err_code plan_nothing(struct planner *p)
 {
         p->plan->kind = PLAN_LOCAL;
         p->plan->read_only = true;
@@ -361,7 +362,6 @@ static enum err_code refuse(struct planner *p)
                 { SQL_ATTACH, "ATTACH", "ATTACH is refused: a keyspace is one database" },
                 { SQL_DETACH, "ATTACH", "DETACH is refused: a keyspace is one database" },
                 { SQL_VACUUM, "VACUUM", "VACUUM is not there yet" },
-                { SQL_ANALYZE, "ANALYZE", "ANALYZE is not there yet" },
                 { SQL_REINDEX, "REINDEX", "REINDEX is not there yet" },
                 { SQL_CREATE_TRIGGER, "TRIGGERS", "triggers are not there yet" },
                 { SQL_CREATE_VIRTUAL_TABLE, "VIRTUAL_TABLES", "virtual tables are not there yet" },
@@ -408,6 +408,9 @@ static enum err_code choose(struct planner *p, const char *sql, size_t n_bytes)
                 if (rc)
                         return rc;
                 break;
+        case SQL_ANALYZE:
+                rc = judge(p, sql, n_bytes);
+                return rc ? rc : plan_analyze(p);
         case SQL_CREATE_TABLE:
         case SQL_CREATE_INDEX:
         case SQL_CREATE_VIEW:

@@ -24,6 +24,8 @@ enum plan_kind {
         PLAN_GATHER,
         PLAN_DDL,
         PLAN_EXPLAIN,
+        PLAN_ANALYZE, /* part 0 for the shards, `table` or all tables: gate/analyze.h */
+        PLAN_N_KINDS,
 };
 
 /* "single_shard"; static storage. */
@@ -103,7 +105,7 @@ struct plan {
         size_t n_slots;
         size_t n_expressions;              /* slots that are */
         bool costly_expressions;           /* one of them is */
-        const struct catalog_table *table; /* target of a write; NULL for reads */
+        const struct catalog_table *table; /* target of a write, or of ANALYZE; NULL for reads */
         int *insert_ids; /* INSERT: slots that hold the rowids of its rows, in order; NULL if it
                             gives none */
         size_t n_insert_ids;

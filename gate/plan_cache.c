@@ -15,6 +15,7 @@ struct entry {
         UT_hash_handle hh;
         struct entry *prev, *next; /* least recently used first */
         struct plan *plan;
+        uint64_t statistics_version; /* of the catalog when it was made */
         size_t n_bytes;
         size_t n_key_bytes;
         uint8_t key[];
@@ -81,8 +82,8 @@ static struct plan *find_plan(struct plan_cache *pc, const struct catalog *c)
         if (!e)
                 return NULL;
         /* Another shard map makes another catalog of the same version: the plan holds on to the one
-         * it was made with. */
-        if (e->plan->catalog != c) {
+         * it was made with. And what is known of the rows now may make another plan better. */
+        if (e->plan->catalog != c || e->statistics_version != catalog_statistics_version(c)) {
                 drop_entry(pc, e);
                 return NULL;
         }
@@ -101,6 +102,7 @@ static void keep_plan(struct plan_cache *pc, const struct catalog *c, const char
         make_key(pc, c, sql, n_bytes, n_literals);
         e = xcalloc(1, sizeof *e + pc->key.n_bytes);
         e->plan = plan_ref(plan);
+        e->statistics_version = catalog_statistics_version(c);
         e->n_key_bytes = pc->key.n_bytes;
         memcpy(e->key, pc->key.data, pc->key.n_bytes);
         e->n_bytes = sizeof *e + e->n_key_bytes + arena_bytes(plan->arena);

@@ -141,6 +141,8 @@ enum err_code check_sets(struct planner *p, const struct catalog_table *t,
                          const struct sql_sets *sets);
 enum err_code write_reads_shards(struct planner *p); /* the refusal */
 enum err_code plan_ddl(struct planner *p);
+enum err_code plan_analyze(struct planner *p);
+enum err_code plan_nothing(struct planner *p); /* the statement does nothing */
 enum err_code plan_explain(struct planner *p);
 
 /* ---- the simple SELECT that plan_ordered and plan_aggregate start from (plan_simple.c): one arm

@@ -57,6 +57,12 @@ static void register_counters(struct gate_metrics *m)
         m->spilled = metric_counter(
             "shoal_gate_spilled_bytes_total", "",
             "Bytes that statements needed of temporary files, the most of each added up.");
+        m->refreshes_done = metric_counter(
+            "shoal_gate_statistics_refreshes_total", "outcome=\"done\"",
+            "Times the statistics of a table were looked at in the background, by outcome.");
+        m->refreshes_failed = metric_counter(
+            "shoal_gate_statistics_refreshes_total", "outcome=\"failed\"",
+            "Times the statistics of a table were looked at in the background, by outcome.");
         m->topology_updates = metric_counter("shoal_gate_topology_updates_total", "",
                                              "Topologies that topo has pushed.");
 }
@@ -73,6 +79,8 @@ static void register_gauges(struct gate_metrics *m)
         m->streams_connected = metric_gauge("shoal_gate_tablet_streams", "",
                                             "Streams to tablets that are connected now.");
         m->tablets = metric_gauge("shoal_gate_tablets", "", "Tablets that topo tells of.");
+        m->statistics_tables = metric_gauge("shoal_gate_statistics_tables", "",
+                                            "Tables whose statistics this gate knows.");
         m->topology_version = metric_gauge("shoal_gate_topology_version", "",
                                            "Version of the topology in use; 0: none yet.");
 }
@@ -109,5 +117,7 @@ void stats_refresh(struct gate *g)
         metric_set(m->finishes, (int64_t)finishes_n_running(g->finishes));
         metric_set(m->streams_connected, (int64_t)tablets_n_connected(g->tablets));
         metric_set(m->tablets, (int64_t)topology_n_tablets(g->topology));
+        metric_set(m->statistics_tables,
+                   (int64_t)statistics_count(topology_statistics(g->topology)));
         metric_set(m->topology_version, (int64_t)topology_version(g->topology));
 }

@@ -8,7 +8,7 @@
 #include "common/metrics.h"
 #include "gate/plan.h"
 
-enum { STATS_N_PLANS = PLAN_EXPLAIN + 2, STATS_N_CODES = ERR_UNAUTHENTICATED + 1 };
+enum { STATS_N_PLANS = PLAN_N_KINDS + 1, STATS_N_CODES = ERR_UNAUTHENTICATED + 1 };
 
 /* Registered once; the members are for ever. */
 struct gate_metrics {
@@ -21,6 +21,7 @@ struct gate_metrics {
         struct metric *retries_schema, *retries_away;
         struct metric *spilled, *finishes;
         struct metric *streams_connected, *tablets;
+        struct metric *refreshes_done, *refreshes_failed, *statistics_tables;
         struct metric *topology_version, *topology_updates;
 };
 

@@ -52,6 +52,7 @@ struct topology {
         size_t n_tablets;
         struct topology_listener *listeners;
         struct topology_wait *waits;
+        struct statistics *statistics;
 };
 
 /* ---- the picture */
@@ -94,6 +95,7 @@ static size_t find_tablet(const struct topology *t, const char *id)
 
 static void remove_keyspace(struct topology *t, size_t i)
 {
+        statistics_forget(t->statistics, t->keyspaces[i]->id);
         free_keyspace(t->keyspaces[i]);
         t->keyspaces[i] = t->keyspaces[--t->n_keyspaces];
 }
@@ -141,6 +143,8 @@ static void put_keyspace(struct topology *t, const Shoal__V1__Keyspace *m)
                 t->n_keyspaces++;
         }
         t->keyspaces[i] = make_keyspace(m, packed, n_bytes);
+        if (t->keyspaces[i]->catalog)
+                statistics_fill(t->statistics, t->keyspaces[i]->catalog);
         if (old)
                 free_keyspace(old);
 }
@@ -345,6 +349,8 @@ static void on_heartbeat_done(void *arg, const struct err *e, const uint8_t *bod
                     r->lease_ms ? t->heartbeat_sent_us + (int64_t)r->lease_ms * 1000 : INT64_MAX;
                 if (r->heartbeat_ms)
                         again_ms = r->heartbeat_ms;
+                if (t->version)
+                        statistics_note_version(t->statistics, r->statistics_version);
                 if (hlc_observe(t->options.hlc, r->hlc, &ignored))
                         log_event(LOG_WARN, "clock_skew", "peer=topo error=%s",
                                   log_quote(ignored.msg));
@@ -370,11 +376,20 @@ static void send_heartbeat(struct loop_timer *timer)
 
 /* ---- life */
 
+static struct catalog *find_catalog(void *arg, uint64_t keyspace_id)
+{
+        return topology_find_id(arg, keyspace_id);
+}
+
 struct topology *topology_new(const struct topology_options *o)
 {
         struct topology *t = xcalloc(1, sizeof(*t));
+        const struct statistics_options so = { .topo = o->topo,
+                                               .find_catalog = find_catalog,
+                                               .arg = t };
 
         t->options = *o;
+        t->statistics = statistics_new(&so);
         t->backoff_ms = BACKOFF_MIN_MS;
         t->reopen.fn = open_watch;
         t->next_heartbeat.fn = send_heartbeat;
@@ -398,6 +413,7 @@ struct topology *topology_free(struct topology *t)
                 remove_tablet(t, 0);
         free(t->keyspaces);
         free(t->tablets);
+        t->statistics = statistics_free(t->statistics);
         t->is_freed = true;
         if (t->heartbeat)
                 rpc_request_cancel(t->heartbeat);
@@ -438,6 +454,11 @@ struct catalog *topology_find_id(struct topology *t, uint64_t keyspace_id)
         size_t i = find_keyspace(t, keyspace_id);
 
         return i < t->n_keyspaces ? t->keyspaces[i]->catalog : NULL;
+}
+
+struct statistics *topology_statistics(struct topology *t)
+{
+        return t->statistics;
 }
 
 size_t topology_n_keyspaces(const struct topology *t)

@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/hlc.h"
 #include "gate/catalog.h"
+#include "gate/statistics.h"
 #include "rpc/client.h"
 #include "rpc/loop.h"
 
@@ -37,6 +38,8 @@ enum err_code topology_find(struct topology *t, const char *keyspace, size_t n_b
                             struct catalog **ret_catalog, struct err *reterr) must_check_;
 /* By id; NULL if absent or unusable. Borrowed until the topology changes. */
 struct catalog *topology_find_id(struct topology *t, uint64_t keyspace_id);
+/* What is known of the rows of tables; lives as long as t. */
+struct statistics *topology_statistics(struct topology *t);
 /* The ids of all keyspaces, in no order. */
 size_t topology_n_keyspaces(const struct topology *t);
 uint64_t topology_keyspace_id_at(const struct topology *t, size_t i);

@@ -14,6 +14,10 @@
 #include "common/sqlite_now.h"
 #include "common/sqlite_printf.h"
 
+/* Rows of an index that ANALYZE looks at, about, so that it does not hold up the shard's writer for
+ * long. */
+enum { ANALYSIS_LIMIT = 1000 };
+
 static const char *const conn_sql_text[CONN_N_SQL] = {
         [CONN_BEGIN] = "BEGIN",
         [CONN_BEGIN_IMMEDIATE] = "BEGIN IMMEDIATE",
@@ -160,7 +164,7 @@ static int on_wal(void *arg, sqlite3 *db, const char *schema, int n_pages)
 static int exec_pragmas(struct conn *c)
 {
         const struct engine_options *o = &c->shard->engine->o;
-        char sql[512];
+        char sql[1024];
 
         snprintf(sql, sizeof sql,
                  "PRAGMA synchronous = FULL;"
@@ -168,8 +172,10 @@ static int exec_pragmas(struct conn *c)
                  "PRAGMA journal_size_limit = %" PRIu64 ";"
                  "PRAGMA cache_size = -%" PRIu64 ";"
                  "PRAGMA foreign_keys = %d;"
-                 "PRAGMA query_only = %d;",
-                 o->max_wal_bytes, o->cache_bytes / 1024, o->foreign_keys, !c->is_writer);
+                 "PRAGMA query_only = %d;"
+                 "PRAGMA analysis_limit = %d;",
+                 o->max_wal_bytes, o->cache_bytes / 1024, o->foreign_keys, !c->is_writer,
+                 ANALYSIS_LIMIT);
         return sqlite3_exec(c->db, sql, NULL, NULL, NULL);
 }
 

@@ -25,6 +25,7 @@ enum guard_mode {
         GUARD_INTERNAL = 0,  /* our own */
         GUARD_STATEMENT = 1, /* a query or DML from outside */
         GUARD_SCHEMA = 2,    /* DDL from outside */
+        GUARD_ANALYZE = 3,   /* ANALYZE from outside */
 };
 
 /* Why the progress handler stopped a statement. */
@@ -119,6 +120,8 @@ enum err_code run_add_row(const struct engine_stmt *st, sqlite3_stmt *stmt, uint
 
 /* ---- guard.c: what SQL from outside may touch */
 void guard_install(struct conn *c);
+/* Of a statement from outside. */
+enum guard_mode guard_choose_mode(const char *sql, size_t n_bytes);
 /* ERR_DENIED: the text of a schema change names something of ours ("_shoal_…"), be it in a
  * trigger's body. */
 enum err_code guard_check_names(const char *sql, struct err *reterr) must_check_;

@@ -97,10 +97,12 @@ static enum err_code run_statement(struct batch *b, struct engine_write *w, bool
         const struct conn_limits limits = { .deadline_us = w->stmt->deadline_us,
                                             .too_old_us = INT64_MAX,
                                             .cancelled = w->stmt->cancelled };
+        enum guard_mode mode = guard_choose_mode(w->stmt->sql, w->stmt->n_sql_bytes);
         struct cached_stmt *cs;
         enum err_code code;
 
-        conn_enter(b->c, GUARD_STATEMENT, &limits, w->stmt->now_ms);
+        conn_enter(b->c, mode, &limits, w->stmt->now_ms);
+        b->has_analyzed = b->has_analyzed || mode == GUARD_ANALYZE;
         code = run_prepare(b->c, w->stmt, &cs, reterr);
         if (!code)
                 code = run_prepared(b, w, cs, ret_keep, reterr);

@@ -406,6 +406,9 @@ static void run_batch(struct engine_shard *s, struct conn *c)
         }
         if (b.is_open && trim_requests(&b))
                 commit(&b);
+        /* Statistics are read when a connection first looks at the schema. */
+        if (b.has_analyzed)
+                conn_close_idle(s);
         checkpoint_maybe(s, c);
         conn_release(c);
 }

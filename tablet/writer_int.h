@@ -14,6 +14,7 @@ struct batch {
         bool is_committing;  /* COMMIT itself has been started */
         bool has_written;    /* there is something to commit */
         bool changes_schema; /* to schema_version */
+        bool has_analyzed;   /* SQLite's statistics may be others than readers know */
         uint64_t schema_version;
         uint64_t min_ts;       /* the commit's timestamp is larger */
         uint64_t floor_wanted; /* is to be durable with the commit */

@@ -13,6 +13,7 @@ struct catalog {
         size_t n;
         size_t n_allocated;
         uint64_t revision;
+        uint64_t statistics_version;
 };
 
 static const struct {
@@ -28,6 +29,8 @@ static const struct {
         [CATALOG_OBJECT] = { "object/", &shoal__v1__schema_object__descriptor, true },
         [CATALOG_SEQUENCE] = { "sequence/", &shoal__v1__sequence_record__descriptor, false },
         [CATALOG_CHANGE] = { "change/", &shoal__v1__schema_change_record__descriptor, false },
+        [CATALOG_STATISTICS] = { KEYS_STATISTICS, &shoal__v1__statistics_record__descriptor,
+                                 false },
         [CATALOG_TABLET] = { KEYS_TABLETS, &shoal__v1__tablet_record__descriptor, true },
         [CATALOG_GATE] = { KEYS_GATES, &shoal__v1__gate_record__descriptor, false },
 };
@@ -78,6 +81,11 @@ struct catalog *catalog_free(struct catalog *c)
 uint64_t catalog_revision(const struct catalog *c)
 {
         return c->revision;
+}
+
+uint64_t catalog_statistics_version(const struct catalog *c)
+{
+        return c->statistics_version;
 }
 
 /* Index of the first entry whose key is not less than key. */
@@ -199,6 +207,8 @@ static enum err_code put_item(struct catalog *c, enum catalog_kind kind,
         e->lease = item->lease;
         e->message = message;
         insert_entry(c, e);
+        if (kind == CATALOG_STATISTICS && e->mod_revision > c->statistics_version)
+                c->statistics_version = e->mod_revision;
         return ERR_OK;
 }
 

@@ -21,6 +21,7 @@ enum catalog_kind {
         CATALOG_OBJECT,
         CATALOG_SEQUENCE,
         CATALOG_CHANGE,
+        CATALOG_STATISTICS,
         CATALOG_TABLET,
         CATALOG_GATE,
         CATALOG_N_KINDS,
@@ -41,6 +42,7 @@ struct catalog_entry {
                 Shoal__V1__SchemaObject *object;
                 Shoal__V1__SequenceRecord *sequence;
                 Shoal__V1__SchemaChangeRecord *change;
+                Shoal__V1__StatisticsRecord *statistics;
                 Shoal__V1__TabletRecord *tablet;
                 Shoal__V1__GateRecord *gate;
         };
@@ -60,6 +62,8 @@ enum err_code catalog_apply(struct catalog *c, uint64_t revision, const struct s
                             size_t n_items, bool *ret_visible, struct err *reterr) must_check_;
 
 uint64_t catalog_revision(const struct catalog *c);
+/* Of the statistics that were written last, of those there are or have been; 0: none. */
+uint64_t catalog_statistics_version(const struct catalog *c);
 /* Entries are borrowed until the catalogue changes. */
 const struct catalog_entry *catalog_find(const struct catalog *c, const char *key);
 /* For loops over a prefix: the first entry with it, and the one after e if that has it too. NULL at

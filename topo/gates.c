@@ -123,6 +123,7 @@ static void reply_heartbeat(struct op *op)
         reply.lease_ms = t->options.lease_ms;
         reply.epoch = op->revision ? op->revision : e->mod_revision;
         reply.hlc = topo_observe_clock(t, rq->hlc, rq->id);
+        reply.statistics_version = catalog_statistics_version(t->catalog);
         if (op->revision)
                 log_event(LOG_INFO, "gate_registered", "gate=%s address=%s epoch=%llu", rq->id,
                           rq->address, (unsigned long long)reply.epoch);

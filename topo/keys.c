@@ -124,6 +124,19 @@ struct key key_change(uint64_t keyspace_id, uint64_t number)
         return k;
 }
 
+struct key key_statistics_all(uint64_t keyspace_id)
+{
+        return key_of_id("statistics", keyspace_id, "/");
+}
+
+struct key key_statistics(uint64_t keyspace_id, const char *table)
+{
+        struct key k = key_statistics_all(keyspace_id);
+
+        add_escaped(&k, table);
+        return k;
+}
+
 struct key key_tablet(const char *id)
 {
         return key_of_name("tablet", id);

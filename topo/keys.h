@@ -8,6 +8,7 @@
  *   object/KEYSPACE/TABLE/OBJECT      SchemaObject: an index, view or trigger
  *   sequence/KEYSPACE/TABLE           SequenceRecord
  *   change/KEYSPACE/NUMBER            SchemaChangeRecord
+ *   statistics/KEYSPACE/TABLE         StatisticsRecord
  *   tablet/ID                         TabletRecord
  *   gate/ID                           GateRecord
  *
@@ -37,6 +38,7 @@ struct key key_table(uint64_t keyspace_id, const char *name);
 struct key key_object(uint64_t keyspace_id, const char *table, const char *name);
 struct key key_sequence(uint64_t keyspace_id, const char *table);
 struct key key_change(uint64_t keyspace_id, uint64_t number);
+struct key key_statistics(uint64_t keyspace_id, const char *table);
 struct key key_tablet(const char *id);
 struct key key_gate(const char *id);
 
@@ -44,8 +46,10 @@ struct key key_gate(const char *id);
 #define KEYS_KEYSPACES "keyspace/"
 #define KEYS_TABLETS "tablet/"
 #define KEYS_GATES "gate/"
+#define KEYS_STATISTICS "statistics/"
 struct key key_tables(uint64_t keyspace_id);
 struct key key_objects(uint64_t keyspace_id);
 struct key key_objects_of(uint64_t keyspace_id, const char *table);
 struct key key_sequences(uint64_t keyspace_id);
 struct key key_changes(uint64_t keyspace_id);
+struct key key_statistics_all(uint64_t keyspace_id);

@@ -220,6 +220,7 @@ static enum err_code build_drop(struct op *op, struct store_txn *x, struct err *
         store_txn_delete_prefix(x, key_objects(id).s);
         store_txn_delete_prefix(x, key_sequences(id).s);
         store_txn_delete_prefix(x, key_changes(id).s);
+        store_txn_delete_prefix(x, key_statistics_all(id).s);
         op_reply(op, &reply.base);
         return ERR_OK;
 }

@@ -16,6 +16,8 @@
 #define COMMITS_HELP "Transactions of the store, by outcome."
 #define CHANGES "shoal_topo_schema_changes_total"
 #define CHANGES_HELP "Schema changes, by the state they came to."
+#define STATISTICS "shoal_topo_statistics_total"
+#define STATISTICS_HELP "Statistics of tables that gates sent, by what became of them."
 
 /* Series without labels, or with one fixed value. */
 static struct {
@@ -46,6 +48,8 @@ static void register_counters(void)
         counter_of(COMMITS, "outcome", "conflict", COMMITS_HELP);
         counter_of(COMMITS, "outcome", "failed", COMMITS_HELP);
         counter_of(ERRORS, "code", err_code_name(ERR_UNAVAILABLE), ERRORS_HELP);
+        counter_of(STATISTICS, "outcome", "stored", STATISTICS_HELP);
+        counter_of(STATISTICS, "outcome", "much_the_same", STATISTICS_HELP);
         for (size_t i = 0; i < ARRAY_LEN(states); i++)
                 counter_of(CHANGES, "state", states[i], CHANGES_HELP);
         meters.ids =
@@ -112,6 +116,13 @@ void meters_count_ids(uint64_t n)
 void meters_count_change(const char *state)
 {
         metric_add(counter_of(CHANGES, "state", state, CHANGES_HELP), 1);
+}
+
+void meters_count_statistics(bool stored)
+{
+        metric_add(
+            counter_of(STATISTICS, "outcome", stored ? "stored" : "much_the_same", STATISTICS_HELP),
+            1);
 }
 
 void meters_set_version(uint64_t version)

@@ -1,6 +1,7 @@
 /* meters.h - topo's metrics. Any thread. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ void meters_count_commit(enum err_code code, int64_t elapsed_us);
 void meters_count_heartbeat(const char *kind); /* tablet, gate */
 void meters_count_ids(uint64_t n);
 void meters_count_change(const char *state); /* a state of topo/schema.h */
+void meters_count_statistics(bool stored);   /* PutStatistics calls */
 void meters_set_version(uint64_t version);
 void meters_set_sizes(size_t n_keyspaces, size_t n_shards, size_t n_tables);
 void meters_set_tablets(size_t n_healthy, size_t n_all);

@@ -307,6 +307,7 @@ static void publish_table(const struct catalog *c, struct store_txn *x,
                 if (!replaced)
                         store_txn_delete(x, key_table(id, rq->drop_table).s);
                 store_txn_delete(x, key_sequence(id, rq->drop_table).s);
+                store_txn_delete(x, key_statistics(id, rq->drop_table).s);
                 unpublish_objects_of(c, x, id, rq->drop_table, written);
         }
         if (rq->put_table) {

@@ -10,6 +10,7 @@
 #include "topo/op.h"
 #include "topo/schema.h"
 #include "topo/sequences.h"
+#include "topo/statistics.h"
 #include "topo/tablets.h"
 #include "topo/vschema.h"
 #include "topo/watch.h"
@@ -72,6 +73,8 @@ static const struct {
         { INTERNAL "BeginSchemaChange", &schema_begin },
         { INTERNAL "EndSchemaChange", &schema_end },
         { INTERNAL "GetSchemaChange", &schema_get },
+        { INTERNAL "PutStatistics", &statistics_put },
+        { INTERNAL "GetStatistics", &statistics_get },
 };
 
 static char list_transactions[] = "ListTransactions";
