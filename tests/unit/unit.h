@@ -2,7 +2,19 @@
 #pragma once
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+/* "FOLDER/name-XXXXXX" for mkdtemp() or mkstemp(), in the folder for temporary files. tests/run
+ * removes its own whatever becomes of the test. */
+static inline void unit_temp_template(char *ret_path, size_t n_bytes, const char *name)
+{
+        const char *folder = getenv("TMPDIR");
+        int n =
+            snprintf(ret_path, n_bytes, "%s/%s-XXXXXX", folder && *folder ? folder : "/tmp", name);
+
+        ck_assert_msg(n > 0 && (size_t)n < n_bytes, "TMPDIR is too long");
+}
 
 /* Runs the suite; returns main's result. */
 static inline int unit_run(Suite *s)

@@ -106,7 +106,7 @@ END_TEST
 
 /* ---- places */
 
-static char directory[32];
+static char directory[80];
 
 static void write_file(const char *name, const char *text)
 {
@@ -127,7 +127,7 @@ static void remove_file(const char *name)
 
 static void make_clusters(void)
 {
-        strcpy(directory, "/tmp/shoal-places-XXXXXX");
+        unit_temp_template(directory, sizeof directory, "shoal-places");
         ck_assert_ptr_nonnull(mkdtemp(directory));
         ck_assert_int_eq(chdir(directory), 0);
         ck_assert_int_eq(mkdir(".shoal", 0700), 0);

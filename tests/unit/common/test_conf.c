@@ -38,7 +38,7 @@ static const struct conf_def defs[] = {
 
 static const struct conf_table table = { "tablet", "Holds shards.", defs, ARRAY_LEN(defs) };
 
-static char file_name[] = "/tmp/shoal-test-conf-XXXXXX";
+static char file_name[80];
 
 static void remove_file(void)
 {
@@ -48,8 +48,10 @@ static void remove_file(void)
 /* Writes the text into a file whose name is file_name, until the test ends. */
 static void write_file(const char *text)
 {
-        int fd = mkstemp(file_name);
+        int fd;
 
+        unit_temp_template(file_name, sizeof(file_name), "shoal-conf");
+        fd = mkstemp(file_name);
         ck_assert_int_ge(fd, 0);
         atexit(remove_file);
         ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));

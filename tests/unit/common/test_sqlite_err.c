@@ -225,10 +225,11 @@ static void overwrite(const char *path, long at, const char *bytes)
 /* A real file, damaged. */
 START_TEST(damaged_file)
 {
-        char path[] = "/tmp/shoal-test-sqlite-XXXXXX";
+        char path[80];
         sqlite3 *db = NULL;
         struct err e = ERR_INIT;
 
+        unit_temp_template(path, sizeof path, "shoal-sqlite");
         close(mkstemp(path));
         ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
         ck_assert_int_eq(

@@ -170,9 +170,10 @@ END_TEST
  * other's writes. */
 START_TEST(files_go_through)
 {
-        char dir[] = "/tmp/shoal-test-now-XXXXXX", path[100], command[120];
+        char dir[80], path[100], command[120];
         sqlite3 *db, *plain = NULL;
 
+        unit_temp_template(dir, sizeof dir, "shoal-now");
         ck_assert_ptr_nonnull(mkdtemp(dir));
         snprintf(path, sizeof path, "%s/db", dir);
         db = open_at(path);

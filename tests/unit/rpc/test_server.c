@@ -103,8 +103,7 @@ END_TEST
 
 START_TEST(unix_socket)
 {
-        char dir[] = "/tmp/test_rpc_XXXXXX";
-        char address[64];
+        char dir[80], address[90];
         struct rpc_server_options o = { .address = address, .methods = methods, .n_methods = 1 };
         struct rpc_server *s = NULL;
         struct rpc_channel *ch;
@@ -112,6 +111,7 @@ START_TEST(unix_socket)
         struct err e = ERR_INIT;
         bool drained = false;
 
+        unit_temp_template(dir, sizeof(dir), "shoal-rpc");
         ck_assert_ptr_nonnull(mkdtemp(dir));
         snprintf(address, sizeof(address), "unix:%s/s", dir);
         ck_assert_msg(!rpc_server_start(fx.loop, &o, &s, &e), "%s", e.msg);

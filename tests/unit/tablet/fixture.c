@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/wire.h"
+#include "tests/unit/unit.h"
 
 /* ---- the engine */
 
@@ -22,7 +23,9 @@ void env_init_in(struct env *env, const char *where)
 
 void env_init(struct env *env)
 {
-        env_init_in(env, "/tmp");
+        const char *folder = getenv("TMPDIR");
+
+        env_init_in(env, folder && *folder ? folder : "/tmp");
 }
 
 void env_open(struct env *env)
@@ -68,7 +71,7 @@ void env_crash(struct env *env)
 {
         char copy[64];
 
-        snprintf(copy, sizeof copy, "/tmp/shoal-tablet-XXXXXX");
+        unit_temp_template(copy, sizeof copy, "shoal-tablet");
         ck_assert(mkdtemp(copy) != NULL);
         /* The shared memory of the log's index does not survive. */
         run_shell("cp -r \"$a/.\" \"$b\"; rm -f \"$b\"/*/*-shm", env->dir, copy);

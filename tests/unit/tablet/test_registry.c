@@ -65,7 +65,7 @@ static void close_registry(void)
 
 static void set_up(void)
 {
-        snprintf(w.dir, sizeof w.dir, "/tmp/shoal-tablet-XXXXXX");
+        unit_temp_template(w.dir, sizeof w.dir, "shoal-tablet");
         ck_assert(mkdtemp(w.dir) != NULL);
         hlc_init(&w.hlc, wall_us, 500 * 1000);
         w.loop = loop_new();

@@ -161,7 +161,7 @@ static void set_up(void)
         struct err e = ERR_INIT;
 
         memset(&w, 0, sizeof w);
-        snprintf(w.dir, sizeof w.dir, "/tmp/shoal-tablet-XXXXXX");
+        unit_temp_template(w.dir, sizeof w.dir, "shoal-tablet");
         ck_assert(mkdtemp(w.dir) != NULL);
         hlc_init(&w.hlc, wall_us, 500 * 1000);
         snprintf(w.address, sizeof w.address, "127.0.0.1:0");

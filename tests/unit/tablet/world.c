@@ -8,13 +8,14 @@
 #include "rpc/server.h"
 #include "tablet/meters.h"
 #include "tests/unit/tablet/fixture.h"
+#include "tests/unit/unit.h"
 
 /* ---- the tablet */
 
 void world_init(struct world *w)
 {
         memset(w, 0, sizeof *w);
-        snprintf(w->dir, sizeof w->dir, "/tmp/shoal-tablet-XXXXXX");
+        unit_temp_template(w->dir, sizeof w->dir, "shoal-tablet");
         ck_assert(mkdtemp(w->dir) != NULL);
         hlc_init(&w->hlc, wall_us, 500 * 1000);
         w->so.address = "127.0.0.1:0";

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "tests/unit/unit.h"
 
 struct temp_dir {
         char path[64];
@@ -16,7 +17,7 @@ struct temp_dir {
 
 static inline void temp_dir_make(struct temp_dir *d)
 {
-        snprintf(d->path, sizeof d->path, "/tmp/shoal-unit-XXXXXX");
+        unit_temp_template(d->path, sizeof d->path, "shoal-unit");
         ck_assert_ptr_nonnull(mkdtemp(d->path));
 }
 
