@@ -286,7 +286,8 @@ static enum err_code name_params(struct planner *p, size_t n_literals)
         for (size_t i = 0; i < p->stmt->variables.n; i++) {
                 const struct sql_variable *v = &p->stmt->variables.items[i];
 
-                if (!v->name.data)
+                /* ?1 may be another name of :a. */
+                if (!v->name.data || (*plan->param_names[v->number - 1] && v->name.data[0] == '?'))
                         continue;
                 plan->param_names[v->number - 1] =
                     arena_strndup(p->arena, v->name.data, v->name.n_bytes);

@@ -57,6 +57,42 @@ enum err_code check_sets(struct planner *p, const struct catalog_table *t,
         return ERR_OK;
 }
 
+/* FALSE, and the rowid, as which an INTEGER PRIMARY KEY is read too, being NULL. */
+static bool is_never_true(const struct scope *s, const struct sql_expr *e)
+{
+        if (e->kind == SQL_EXPR_COLUMN)
+                return !(node_traits(e) & TRAIT_COLUMN) && sql_name_is(&e->column, "false");
+        return e->kind == SQL_EXPR_IS_NULL && e->left->kind == SQL_EXPR_COLUMN && e->left->bound &&
+               scope_find_column(s, e->left) == COLUMN_ROWID;
+}
+
+/* What of the conjuncts says that no row can match: then no shard has to be asked, but for the
+ * answer that there was none. Of values, as in WHERE 0, that is known when the statement runs. */
+static enum err_code find_conditions(struct planner *p, const struct scope *s,
+                                     const struct sql_exprs *conjuncts, struct route *r)
+{
+        r->conditions = arena_alloc(p->arena, (conjuncts->n + 1) * sizeof *r->conditions);
+        if (!r->conditions)
+                return planner_no_memory(p);
+        for (uint32_t i = 0; i < conjuncts->n; i++) {
+                const struct sql_expr *e = conjuncts->items[i];
+                enum err_code rc;
+
+                if (is_never_true(s, e)) {
+                        r->kind = ROUTE_KEYS;
+                        r->n_keys = 0;
+                        return ERR_OK;
+                }
+                if (!is_plain_value(e))
+                        continue;
+                rc = planner_value_slot(p, e, &r->conditions[r->n_conditions]);
+                if (rc)
+                        return rc;
+                r->n_conditions++;
+        }
+        return ERR_OK;
+}
+
 static enum err_code plan_filtered(struct planner *p, const struct sql_table_name *name,
                                    const struct sql_name *alias, struct sql_expr *where,
                                    const struct sql_sets *sets)
@@ -65,6 +101,7 @@ static enum err_code plan_filtered(struct planner *p, const struct sql_table_nam
         static const struct equals none;
         const struct catalog_table *t = catalog_find_table(p->catalog, name->name.text);
         struct source target = { .table = t, .name = alias->text ? alias->text : name->name.text };
+        struct scope scope = { .table = t, .name = target.name };
         struct sql_exprs conjuncts = { 0 };
         struct route route;
         struct table_uses uses;
@@ -95,6 +132,8 @@ static enum err_code plan_filtered(struct planner *p, const struct sql_table_nam
         if (!key || !add_conjuncts(p, where, &conjuncts))
                 return planner_no_memory(p);
         rc = find_route(p, key, &none, &conjuncts, &route);
+        if (!rc)
+                rc = find_conditions(p, &scope, &conjuncts, &route);
         if (rc)
                 return rc;
         return planner_pass_through(p,

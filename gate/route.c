@@ -98,6 +98,29 @@ static void resolve_keys(const struct route *r, const struct shard_map *shards,
         }
 }
 
+/* False for 0 and NULL. Text and blobs may be true. */
+static bool may_be_true(const struct value *v)
+{
+        switch (v->type) {
+        case VALUE_NULL:
+                return false;
+        case VALUE_INTEGER:
+                return v->integer != 0;
+        case VALUE_REAL:
+                return v->real != 0.0;
+        default:
+                return true;
+        }
+}
+
+static bool can_match(const struct route *r, const struct value *values)
+{
+        for (size_t i = 0; i < r->n_conditions; i++)
+                if (!may_be_true(&values[r->conditions[i]]))
+                        return false;
+        return true;
+}
+
 size_t route_resolve(const struct route *r, const struct shard_map *shards,
                      const struct value *values, uint64_t *ret_bits)
 {
@@ -107,7 +130,7 @@ size_t route_resolve(const struct route *r, const struct shard_map *shards,
         memset(ret_bits, 0, (n_shards + 63) / 64 * sizeof *ret_bits);
         switch (r->kind) {
         case ROUTE_ALL:
-                for (size_t i = 0; i < n_shards; i++)
+                for (size_t i = 0; i < n_shards && can_match(r, values); i++)
                         set_bit(ret_bits, i, &n);
                 break;
         case ROUTE_HOME:

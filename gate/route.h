@@ -23,6 +23,8 @@ struct route {
         const struct catalog_table *table; /* of ROUTE_KEYS */
         int *slots;                        /* n_keys rows of table->n_shard_columns slots each */
         size_t n_keys;                     /* 0: no shard can have such a row */
+        int *conditions;                   /* elements without whose truth no row can match */
+        size_t n_conditions;
         bool null_matches; /* of a row to be written, or IS: a NULL is a key like any other; else it
                               matches nothing */
 };

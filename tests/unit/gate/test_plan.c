@@ -473,6 +473,9 @@ START_TEST(parameters)
         sim_run(s, "SELECT id FROM t WHERE id = :id", unsigiled, 1, &r);
         ck_assert_msg(r.code == ERR_OK && r.n_rows == 1, "%s", r.err.msg);
         sim_result_done(&r);
+        sim_run(s, "SELECT id, :id, ?1 FROM t WHERE id = ?1", named, 1, &r);
+        ck_assert_msg(r.code == ERR_OK && r.n_rows == 1, "%s", r.err.msg);
+        sim_result_done(&r);
         sim_run(s, "SELECT id FROM t WHERE id = ?", args, 2, &r);
         ck_assert_int_eq(r.code, ERR_INVALID);
         ck_assert_str_eq(r.err.reason, "BAD_PARAMETERS");
@@ -480,6 +483,38 @@ START_TEST(parameters)
         sim_run(s, "SELECT :id, @id", unsigiled, 1, &r);
         ck_assert_int_eq(r.code, ERR_INVALID);
         sim_result_done(&r);
+        sim_free(s);
+}
+END_TEST
+
+/* Writes that no row can match go to no shard but the one that says so. */
+static const char *const nothing[] = {
+        "UPDATE t SET a = 1 WHERE 0",
+        "UPDATE t SET a = 1 WHERE b = 2 AND 0",
+        "UPDATE t SET a = 1 WHERE NULL",
+        "UPDATE t SET a = 1 WHERE 0.0",
+        "UPDATE t SET a = 1 WHERE false",
+        "DELETE FROM t WHERE id IS NULL",
+        "DELETE FROM t WHERE rowid IS NULL AND a = 5",
+        "DELETE FROM t WHERE 0 AND id > 3",
+        "DELETE FROM t WHERE false AND id IN (1, 2, 3)",
+};
+
+START_TEST(writes_that_match_nothing)
+{
+        struct sim *s = make(8);
+
+        sim_check(s, nothing[_i], false);
+        sim_check(s, "SELECT count(*), sum(id), sum(a) FROM t", true);
+        sim_check(s, "SELECT count(*), sum(id) FROM t WHERE 0", true);
+        sim_check(s, "SELECT a, count(*) FROM t WHERE NULL GROUP BY a", true);
+        sim_check(s, "SELECT id FROM t WHERE 0 ORDER BY id", true);
+        sim_check(s, "SELECT id FROM t WHERE 1 ORDER BY id", true);
+        sim_check(s, "SELECT id FROM t WHERE '1' ORDER BY id", true);
+        sim_check(s, "SELECT id FROM t WHERE 'x' ORDER BY id", true);
+        sim_check(s, "SELECT id FROM t WHERE -0.5 ORDER BY id", true);
+        sim_check(s, "SELECT id FROM t WHERE id IS NULL OR id < 9 ORDER BY id", true);
+        sim_check(s, "SELECT count(*) FROM t WHERE NOT (id IS NULL)", true);
         sim_free(s);
 }
 END_TEST
@@ -576,6 +611,7 @@ int main(void)
         tcase_add_test(tc, refuse);
         tcase_add_test(tc, literals_and_parameters_are_told_apart);
         tcase_add_test(tc, parameters);
+        tcase_add_loop_test(tc, writes_that_match_nothing, 0, ARRAY_LEN(nothing));
         tcase_add_loop_test(tc, many_parameters, 0, ARRAY_LEN(many));
         tcase_add_test(tc, many_parameters_in_result);
         suite_add_tcase(suite, tc);
