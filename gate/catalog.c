@@ -27,6 +27,8 @@ struct catalog {
         size_t n_objects;
         struct table_estimate *estimates; /* per table */
         uint64_t statistics_version;
+        const char **creates;
+        size_t n_creates;
 };
 
 enum affinity catalog_affinity(const char *declared_type)
@@ -331,10 +333,14 @@ static enum err_code create_one(struct catalog *c, const Shoal__V1__Keyspace *k,
         enum err_code rc;
 
         if (!w->is_object) {
-                rc = run_sql(c->shadow, k->tables[w->index]->sql, reterr);
-                return rc ? err_wrap(reterr, rc, "table %s", k->tables[w->index]->name) : ERR_OK;
+                const Shoal__V1__Table *t = k->tables[w->index];
+
+                c->creates[c->n_creates++] = arena_strdup(c->arena, t->sql);
+                rc = run_sql(c->shadow, t->sql, reterr);
+                return rc ? err_wrap(reterr, rc, "table %s", t->name) : ERR_OK;
         }
         o = k->objects[w->index];
+        c->creates[c->n_creates++] = arena_strdup(c->arena, o->sql);
         rc = run_sql(c->shadow, o->sql, reterr);
         if (rc)
                 return err_wrap(reterr, rc, "%s %s", o->type, o->name);
@@ -354,6 +360,9 @@ static enum err_code create_all(struct catalog *c, const Shoal__V1__Keyspace *k,
         for (size_t i = 0; i < k->n_objects; i++)
                 order[n++] =
                     (struct created){ .at = k->objects[i]->created, .is_object = true, .index = i };
+        c->creates = arena_calloc(c->arena, n + 1, sizeof *c->creates);
+        if (!c->creates)
+                rc = err_set(reterr, ERR_EXHAUSTED, "TOO_LARGE", "the schema is too large");
         qsort(order, n, sizeof *order, compare_created);
         for (size_t i = 0; i < n && !rc; i++)
                 rc = create_one(c, k, &order[i], reterr);
@@ -542,6 +551,12 @@ size_t catalog_n_objects(const struct catalog *c)
 const Shoal__V1__SchemaObject *catalog_object_at(const struct catalog *c, size_t i)
 {
         return &c->objects[i];
+}
+
+const char *const *catalog_creates(const struct catalog *c, size_t *ret_n)
+{
+        *ret_n = c->n_creates;
+        return c->creates;
 }
 
 int catalog_column_index(const struct catalog_table *t, const char *name)

@@ -98,6 +98,9 @@ double catalog_table_rows(const struct catalog *c, const struct catalog_table *t
  * the rowid). */
 double catalog_equal_rows(const struct catalog *c, const struct catalog_table *t, int column);
 
+/* The statements that make the schema, in order; immutable. */
+const char *const *catalog_creates(const struct catalog *c, size_t *ret_n);
+
 /* The shadow; schema only. Loop thread. */
 struct sqlite3 *catalog_shadow(struct catalog *c);
 /* Where tables that are not sharded live: the shard with index 0. */

@@ -78,9 +78,9 @@ static int prepare(struct finish_db *d, const char *sql, sqlite3_stmt **ret_stmt
 static int set_up(struct finish_db *d, const struct finish_db_limits *limits)
 {
         char sql[400];
-        int rc = partial_agg_register(d->db);
+        int rc = d->plan->on_schema ? SQLITE_OK : partial_agg_register(d->db);
 
-        if (rc == SQLITE_OK)
+        if (rc == SQLITE_OK && !d->plan->plain_functions)
                 rc = sqlite_printf_register(d->db);
         if (rc != SQLITE_OK)
                 return rc;
@@ -92,6 +92,17 @@ static int set_up(struct finish_db *d, const struct finish_db_limits *limits)
                  "PRAGMA trusted_schema=OFF; PRAGMA secure_delete=OFF; BEGIN",
                  (unsigned long long)(limits->memory_bytes / 1024 + 1));
         return sqlite3_exec(d->db, sql, NULL, NULL, NULL);
+}
+
+static int make_schema(struct finish_db *d)
+{
+        size_t n;
+        const char *const *creates = catalog_creates(d->plan->catalog, &n);
+        int rc = SQLITE_OK;
+
+        for (size_t i = 0; i < n && rc == SQLITE_OK; i++)
+                rc = sqlite3_exec(d->db, creates[i], NULL, NULL, NULL);
+        return rc;
 }
 
 static int make_tables(struct finish_db *d)
@@ -108,6 +119,8 @@ static int make_tables(struct finish_db *d)
                         n_columns = p->parts[i].n_columns;
         }
         d->row = xcalloc(n_columns + 1, sizeof(*d->row));
+        if (rc == SQLITE_OK && p->on_schema)
+                rc = make_schema(d);
         if (rc == SQLITE_OK)
                 rc = prepare(d, p->finish_sql, &d->finish);
         return rc;

@@ -9,6 +9,8 @@
 #include "common/sqlite_err.h"
 #include "common/wire.h"
 #include "gate/plan_int.h"
+#include "gate/plan_pragma.h"
+#include "gate/plan_schema.h"
 #include "gate/plan_views.h"
 #include "gate/scratch.h"
 #include "sql/parse.h"
@@ -323,9 +325,7 @@ static sqlite3_stmt *prepare_plain(struct planner *p, const char *sql, size_t n_
         return stmt;
 }
 
-/* Prepares the statement where the schema is and no rows are: what is wrong with it is wrong in
- * SQLite's words. */
-static enum err_code judge(struct planner *p, const char *sql, size_t n_bytes)
+enum err_code planner_judge(struct planner *p, const char *sql, size_t n_bytes)
 {
         struct sqlite3 *db = catalog_shadow(p->catalog);
         sqlite3_stmt *stmt = NULL;
@@ -359,11 +359,14 @@ static enum err_code refuse(struct planner *p)
         } refusals[] = {
                 { SQL_TRANSACTION, "TRANSACTIONS",
                   "transactions are not there yet: every statement commits by itself" },
-                { SQL_PRAGMA, "PRAGMA", "PRAGMA is not there yet" },
                 { SQL_ATTACH, "ATTACH", "ATTACH is refused: a keyspace is one database" },
                 { SQL_DETACH, "ATTACH", "DETACH is refused: a keyspace is one database" },
-                { SQL_VACUUM, "VACUUM", "VACUUM is not there yet" },
-                { SQL_REINDEX, "REINDEX", "REINDEX is not there yet" },
+                { SQL_VACUUM, "VACUUM",
+                  "VACUUM is refused: it rebuilds, or writes, a file, and the files of shards are "
+                  "their tablets' business" },
+                { SQL_REINDEX, "REINDEX",
+                  "REINDEX is refused: the collations never change, and a shard that is damaged is "
+                  "restored" },
                 { SQL_CREATE_TRIGGER, "TRIGGERS", "triggers are not there yet" },
                 { SQL_CREATE_VIRTUAL_TABLE, "VIRTUAL_TABLES", "virtual tables are not there yet" },
                 { SQL_ALTER_TABLE, "ALTER_TABLE", "ALTER TABLE is not there yet" },
@@ -388,12 +391,13 @@ static enum err_code expand_and_judge(struct planner *p, const char *sql, size_t
         enum err_code rc = expand_views(p, &expanded);
 
         if (!rc)
-                rc = judge(p, sql, n_bytes);
+                rc = planner_judge(p, sql, n_bytes);
         return !rc && expanded ? settle_views(p) : rc;
 }
 
 static enum err_code choose(struct planner *p, const char *sql, size_t n_bytes)
 {
+        bool planned;
         enum err_code rc;
 
         if (p->stmt->type == SQL_EMPTY)
@@ -406,12 +410,16 @@ static enum err_code choose(struct planner *p, const char *sql, size_t n_bytes)
         case SQL_UPDATE:
         case SQL_DELETE:
                 rc = expand_and_judge(p, sql, n_bytes);
-                if (rc)
+                if (!rc)
+                        rc = plan_schema(p, &planned);
+                if (rc || planned)
                         return rc;
                 break;
         case SQL_ANALYZE:
-                rc = judge(p, sql, n_bytes);
+                rc = planner_judge(p, sql, n_bytes);
                 return rc ? rc : plan_analyze(p);
+        case SQL_PRAGMA:
+                return plan_pragma(p);
         case SQL_CREATE_TABLE:
         case SQL_CREATE_INDEX:
         case SQL_CREATE_VIEW:

@@ -87,6 +87,8 @@ struct plan {
         size_t n_parts;
         const char *finish_sql; /* over the parts' tables, or alone (PLAN_LOCAL); NULL: the rows of
                                    the only part are the answer */
+        bool on_schema;         /* PLAN_LOCAL: runs where the catalog's schema is, without rows */
+        bool plain_functions;   /* on_schema: SQLite's functions only, for they are listed */
         bool quick_finish;      /* PLAN_LOCAL: nothing in it takes long, it may run on the loop */
 
         /* The answer's columns: n fields 1 (columns) of a ResultSet, encoded; goes before the rows'

@@ -103,6 +103,12 @@ enum err_code planner_print_to(struct planner *p, const void *node, struct buf *
 /* The buf's text, moved to the plan's arena. ERR_EXHAUSTED. */
 enum err_code planner_keep(struct planner *p, struct buf *b, const char **ret_sql);
 
+/* ---- what SQLite says (plan.c) */
+
+/* Prepares the statement where the schema is and no rows are: what is wrong with it is wrong in
+ * SQLite's words. Its columns are the plan's. */
+enum err_code planner_judge(struct planner *p, const char *sql, size_t n_bytes);
+
 /* ---- parts */
 
 enum err_code planner_add_part(struct planner *p, struct plan_part **ret_part);

@@ -1,5 +1,8 @@
 """Views, and what a keyspace says of itself: as one SQLite with the same schema."""
 
+import contextlib
+import pathlib
+import re
 import sqlite3
 import unittest
 
@@ -173,3 +176,150 @@ class Views(SchemaTest):
                 with self.assertRaises(SqlError) as e:
                     twin.client.execute(sql)
                 self.assertEqual((e.exception.code, e.exception.reason), ("UNIMPLEMENTED", "TEMP"))
+
+
+SCHEMA = ("CREATE TABLE  orders(id INTEGER PRIMARY KEY, -- the key\n  who TEXT NOT NULL DEFAULT 'me', at REAL, UNIQUE (id, who))",
+          "CREATE VIEW  first_view AS SELECT who, at  FROM orders",
+          "create index byWho on orders(who COLLATE nocase DESC, at) /* here */ ;",
+          "CREATE TABLE lines (o INT REFERENCES orders (id) ON DELETE CASCADE, n INT, x AS (o * 2), PRIMARY KEY (o, n)) WITHOUT ROWID",
+          "CREATE TABLE strict_one (a INTEGER PRIMARY KEY, b ANY) STRICT",
+          "CREATE INDEX IF NOT EXISTS part ON lines (n) WHERE n > 3", "CREATE TABLE IF NOT EXISTS main.[odd name] (\"a b\", c)",
+          "CREATE VIEW IF NOT EXISTS main.\"v w\" (p, q) AS SELECT o, n FROM lines", "CREATE TABLE gone (a)", "DROP TABLE gone",
+          "CREATE VIEW gone AS SELECT * FROM sqlite_schema WHERE type = 'view'")
+
+
+class Schema(SchemaTest):
+    def test_alone(self):
+        """The schema alone: SQLite itself answers, over the same schema."""
+        for twin in self.twins(*SCHEMA):
+            self.same_each(
+                twin, "SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid", "SELECT type, name, tbl_name, sql FROM sqlite_master",
+                "SELECT type, name, sql FROM main.sqlite_master", "SELECT * FROM sqlite_temp_schema", "SELECT * FROM sqlite_temp_master",
+                "SELECT count(*), max(name) FROM sqlite_schema WHERE sql IS NULL", "SELECT name FROM sqlite_schema WHERE rootpage = 0",
+                "SELECT m.name, p.name FROM sqlite_schema m, pragma_table_info(m.name) p",
+                "SELECT m.name, p.* FROM sqlite_schema AS m JOIN pragma_index_list(m.name) AS p ORDER BY 1, 2", "SELECT name, type FROM gone",
+                "SELECT m.name, i.name, x.* FROM sqlite_schema m, pragma_index_list(m.name) i, pragma_index_xinfo(i.name) x WHERE m.type = 'table'",
+                "SELECT * FROM pragma_table_xinfo('lines')", "SELECT * FROM pragma_foreign_key_list('lines')", "SELECT * FROM pragma_table_list",
+                "SELECT name FROM pragma_table_info WHERE arg = 'orders'", "SELECT foreign_keys, user_version FROM pragma_foreign_keys, pragma_user_version",
+                "SELECT * FROM pragma_collation_list", "SELECT * FROM pragma_function_list WHERE name IN ('abs', 'printf', 'sum')",
+                "SELECT name FROM pragma_function_list WHERE name LIKE '%shoal%'", "WITH q AS (SELECT name FROM sqlite_schema) SELECT * FROM q LIMIT 2",
+                "SELECT 'orders' IN (SELECT name FROM sqlite_schema)", "SELECT * FROM pragma_table_info('v w')", "SELECT sql FROM sqlite_schema WHERE name = 'first_view'")
+            for sql, params in [("SELECT name FROM sqlite_schema WHERE type = ? AND tbl_name LIKE ?2", ("index", "o%")),
+                                ("SELECT name FROM pragma_table_info(?)", ("orders",))]:
+                twin.same(sql, params)
+            for sql in ["SELECT nope FROM sqlite_schema", "SELECT * FROM pragma_nope", "SELECT * FROM pragma_table_info(1, 2, 3)",
+                        "DELETE FROM sqlite_schema", "UPDATE sqlite_master SET sql = ''", "INSERT INTO sqlite_schema VALUES (1,2,3,4,5)",
+                        "SELECT * FROM nope.sqlite_schema", "CREATE INDEX i ON sqlite_schema (name)", "DROP TABLE sqlite_schema"]:
+                with self.subTest(sql):
+                    self.same_words(twin, sql)
+
+    def test_with_tables(self):
+        for twin in self.twins(*SCHEMA):
+            twin.run_each("INSERT INTO orders VALUES (?, ?, ?)", [(i, w, i / 4) for i, w in enumerate(["orders", "lines", "me", "part"])])
+            self.same_each(
+                twin, "SELECT o.id, s.type, s.sql FROM orders o JOIN sqlite_schema s ON s.name = o.who",
+                "SELECT * FROM orders WHERE who IN (SELECT name FROM sqlite_schema)",
+                "SELECT who, (SELECT count(*) FROM sqlite_master WHERE tbl_name = who) FROM orders ORDER BY id",
+                "SELECT c.name, o.who FROM pragma_table_info('orders') c, orders o WHERE c.cid = o.id",
+                "SELECT o.id FROM orders o LEFT JOIN gone g ON g.name = o.who WHERE g.name IS NULL",
+                "SELECT id, p.user_version FROM orders, pragma_user_version AS p", "SELECT typeof(s.type), typeof(t.id) FROM sqlite_schema s, orders t",
+                "SELECT o.who FROM orders o, pragma_table_info('nowhere')", "SELECT id FROM orders, sqlite_temp_schema")
+            for sql in ["SELECT o.id, m.rowid FROM orders o, sqlite_schema m", "SELECT o.id, p.name FROM orders o, pragma_table_info(o.who) p",
+                        "SELECT id FROM orders, pragma_table_info WHERE arg = 'orders'", "SELECT * FROM orders, dbstat", "SELECT * FROM sqlite_stmt",
+                        "WITH sqlite_schema AS (SELECT 1) SELECT * FROM sqlite_schema, orders"]:
+                with self.subTest(sql), self.assertRaises(SqlError) as e:
+                    twin.client.execute(sql)
+                self.assertEqual((e.exception.code, e.exception.reason), ("UNIMPLEMENTED", "SCHEMA_TABLES"), sql)
+
+    def test_shell(self):
+        for twin in self.twins(*SCHEMA):
+            shell = twin.cluster.shoal("--keyspace", twin.keyspace, text="PRAGMA table_info(lines);\nSELECT name FROM sqlite_schema WHERE type = 'view';\n")
+            self.assertEqual(shell.stdout, "0|o|INT|1||1\n1|n|INT|1||2\nfirst_view\nv w\ngone\n", shell.stderr)
+
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROW = re.compile(r"^\| `(\w+)` \| (schema|value|tuning|every shard|nothing|refused) \| (.*?) \|$", re.M)
+
+
+class Pragmas(SchemaTest):
+    documented = {name: (way, text) for name, way, text in ROW.findall((ROOT / "docs/pragmas.md").read_text(encoding="utf-8"))}
+
+    def test_all_are_documented(self):
+        with sqlite3.connect(":memory:") as db:
+            self.assertEqual([name for name, in db.execute("SELECT name FROM pragma_pragma_list ORDER BY name")], list(self.documented))
+
+    def test_ways(self):
+        """Each does what docs/pragmas.md says."""
+        for twin in self.twins(*SCHEMA):
+            for name, (way, text) in self.documented.items():
+                with self.subTest(name):
+                    if way == "refused":
+                        with self.assertRaises(SqlError) as e:
+                            twin.client.execute(f"PRAGMA {name}")
+                        self.assertEqual((e.exception.code, e.exception.reason), ("UNIMPLEMENTED", "PRAGMA"))
+                        self.assertTrue(str(e.exception).endswith(text), f"{e.exception}: {text}")
+                    elif way == "nothing":
+                        self.assertEqual(twin.client.execute(f"PRAGMA {name}").rows, [])
+                    elif way in ("value", "tuning"):
+                        self.check_value(twin, name, way, text)
+                    elif name != "schema_version":
+                        twin.same(f"PRAGMA {name}")
+
+    def check_value(self, twin, name, way, text):
+        value = re.match(r"`(.*?)`", text)
+        got = twin.client.execute(f"PRAGMA {name}")
+        self.assertEqual([str(v) for row in got.rows for v in row], [value.group(1)] if value else [])
+        if value:
+            self.assertEqual(got.columns, twin.oracle.execute(f"PRAGMA {name}").columns)
+            if name not in ("mmap_size", "wal_autocheckpoint"):
+                self.assertEqual(twin.client.execute(f"SELECT * FROM pragma_{name}").rows, got.rows)
+            twin.client.execute(f"PRAGMA {name} = {value.group(1) if value.group(1) != 'UTF-8' else repr('UTF-8')}")
+        if way == "tuning":
+            twin.client.execute(f"PRAGMA {name} = 7")
+        else:
+            with self.assertRaises(SqlError) as e:
+                twin.client.execute(f"PRAGMA {name} = 7")
+            self.assertEqual((e.exception.code, e.exception.reason), ("UNIMPLEMENTED", "PRAGMA"))
+            self.assertTrue(str(e.exception).endswith(text.split("; ", 1)[1] if value else text), f"{e.exception}: {text}")
+        self.assertEqual(twin.client.execute(f"PRAGMA {name}").rows, got.rows)
+
+    def test_as_sqlite(self):
+        for twin in self.twins(*SCHEMA):
+            self.same_each(
+                twin, *(f"PRAGMA {p}({t})" for p in ["table_info", "table_xinfo", "index_list", "foreign_key_list", "table_list"]
+                        for t in ["orders", "lines", "'odd name'", "first_view", '"v w"', "nowhere", "sqlite_schema", "ORDERS"]),
+                *(f"PRAGMA {p}({t})" for p in ["index_info", "index_xinfo"] for t in ["byWho", "part", "sqlite_autoindex_orders_1", "lines", "nope"]),
+                "PRAGMA main.table_info(orders)", "PRAGMA temp.table_info(orders)", "PRAGMA table_info = orders", "PRAGMA table_info", "PRAGMA no_such_pragma",
+                "PRAGMA no_such_pragma = 1", "PRAGMA main.no_such(1)", "PRAGMA compile_options", "PRAGMA function_list", "PRAGMA integrity_check",
+                "PRAGMA quick_check", "PRAGMA integrity_check(5)", "PRAGMA integrity_check(orders)", "PRAGMA foreign_keys = off", "PRAGMA user_version(0)",
+                "PRAGMA encoding = 'UTF-8'", "pragma Table_Info('orders')", "PRAGMA table_list")
+            for sql in ["PRAGMA nope.table_info(t)", "PRAGMA nope.foreign_keys", "PRAGMA nope.no_such", "PRAGMA integrity_check(nowhere)", "PRAGMA", "PRAGMA 1"]:
+                self.same_words(twin, sql)
+            self.assertEqual(twin.client.execute("PRAGMA schema_version").rows, [(len(SCHEMA),)])
+
+    def test_refused(self):
+        for twin in self.twins("CREATE TABLE t (a INTEGER PRIMARY KEY)"):
+            for sql, reason in [("SELECT * FROM pragma_data_version", "PRAGMA"), ("SELECT * FROM pragma_integrity_check", "PRAGMA"),
+                                ("SELECT a FROM t, pragma_page_count", "PRAGMA"), ("VACUUM", "VACUUM"), ("VACUUM INTO '/tmp/x'", "VACUUM"),
+                                ("REINDEX", "REINDEX"), ("ATTACH ':memory:' AS x", "ATTACH"), ("DETACH x", "ATTACH")]:
+                with self.subTest(sql), self.assertRaises(SqlError) as e:
+                    twin.client.execute(sql)
+                self.assertEqual((e.exception.code, e.exception.reason), ("UNIMPLEMENTED", reason), sql)
+
+    def test_shards_are_checked(self):
+        """What is wrong in one shard's file is told."""
+        for twin in self.twins("CREATE TABLE t (a INTEGER PRIMARY KEY, b CHECK (b < 100))"):
+            twin.run_each("INSERT INTO t VALUES (?, ?)", [(i, i) for i in range(20)])
+            self.assertEqual(twin.client.execute("PRAGMA integrity_check").rows, [("ok",)])
+            files = [f for f in twin.cluster.dir.glob("tablet-*/*/*.db") if self.has_twins_rows(f)]
+            self.assertEqual(len(files), int(twin.label.split()[0]))
+            with contextlib.closing(sqlite3.connect(files[-1], isolation_level=None)) as db:
+                db.execute("PRAGMA ignore_check_constraints = ON")
+                db.execute("INSERT INTO t VALUES (1000, 1000)")
+            for pragma in ["integrity_check", "quick_check", "integrity_check(t)"]:
+                self.assertEqual(twin.client.execute(f"PRAGMA {pragma}").rows, [("CHECK constraint failed in t",)])
+
+    @staticmethod
+    def has_twins_rows(path):
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            return "b < 100" in str(db.execute("SELECT sql FROM sqlite_schema WHERE name = 't'").fetchall())

@@ -59,6 +59,12 @@ START_TEST(like_sqlite)
                 "SELECT * FROM me",
                 "SELECT * FROM few",
                 "SELECT nope FROM v",
+                ("SELECT t.a, s.name, s.sql FROM t JOIN sqlite_schema AS s ON s.type = 'view' "
+                 "WHERE t.a < 3"),
+                "SELECT b FROM t WHERE 'v' IN (SELECT tbl_name FROM sqlite_master)",
+                "SELECT p.* FROM t, pragma_table_info('u') AS p WHERE p.cid = t.a",
+                "SELECT a, foreign_keys FROM t, pragma_foreign_keys WHERE a = 5",
+                "SELECT nope FROM sqlite_schema, t",
                 "INSERT INTO v VALUES (1, 2, 3)",
                 "UPDATE v SET a = 1",
                 "DELETE FROM v",

@@ -146,6 +146,9 @@ static const struct {
         { 'r', "SELECT '_shoal_meta'", "_shoal_meta;" },
         { 'r', "EXPLAIN QUERY PLAN SELECT 1", "1|0|0|SCAN CONSTANT ROW;" },
         { 'r', "SELECT length(randomblob(1000))", "1000;" },
+        { 'r', "SELECT * FROM pragma_integrity_check(10)", "ok;" },
+        { 'r', "SELECT * FROM pragma_quick_check('t')", "ok;" },
+        { 'r', "SELECT * FROM pragma_integrity_check('_shoal_meta')", DENIED },
 };
 
 /* What is allowed leans on what ran before. */
