@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lib import Client, SqlError, Topo, wait_for  # noqa: E402
 
 numbers = itertools.count()
+refused_queries = []  # of all connections
 
 
 class Unsupported(Exception):
@@ -98,6 +99,7 @@ class Shoal:
         gate, topo = addresses()
         self.keyspace = f"slt_{os.getpid()}_{next(numbers)}"
         self.plain = PlainPath() if os.environ.get("SHOAL_SLT_PLAIN_PATH") else None
+        self.refused_names = set()  # of what could not be made
         self.topo = Topo(topo)
         self.client = Client(gate, self.keyspace, timeout=60)
         self.topo.create_keyspace(self.keyspace, int(os.environ.get("SHOAL_SLT_SHARDS", "3")))
@@ -116,14 +118,22 @@ class Shoal:
         rows = []
         for statement in split_statements(sql):
             is_write = re.match(r"\s*(INSERT|REPLACE|UPDATE|DELETE)\b", statement, re.I)
+            created = re.match(r"\s*CREATE\b.*?\b(?:TABLE|VIEW|TRIGGER|INDEX)\s+(?:IF NOT EXISTS\s+)?(\w+)", statement, re.I)
+            dropped = re.match(r"\s*DROP\s+\w+\s+(\w+)", statement, re.I)
             try:
                 result = self.client.execute(statement)
             except SqlError as e:
+                if dropped and dropped[1] in self.refused_names:
+                    raise Unsupported(f"{dropped[1]} has not been made") from None
                 if not e.unsupported:
                     raise
+                if created:
+                    self.refused_names.add(created[1])
                 if self.plain and is_write:
                     for change, params in self.plain.changes(statement):
                         self.client.execute(change, params)
+                if re.match(r"\s*(SELECT|WITH|VALUES)\b", statement, re.I):
+                    refused_queries.append(f"{statement}: {e}")
                 raise Unsupported(str(e)) from None
             if self.plain and (is_write or re.match(r"\s*(CREATE|DROP)\b", statement, re.I)):
                 self.plain.run(statement)

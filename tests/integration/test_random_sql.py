@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "random"))
 from randsql.campaign import Campaign  # noqa: E402
 from randsql.sides import Shoal  # noqa: E402
 
-N_SEEDS, N_LONG_SEEDS, N_QUERIES = 4, 60, 150
+N_SEEDS, N_LONG_SEEDS, N_QUERIES = 3, 60, 150
 clusters = None
 
 
