@@ -8,7 +8,7 @@ from randsql.tree import Many, Maybe, expr, pred
 
 @dataclasses.dataclass
 class Ref:
-    """A column as an expression names it; see schema.Column."""
+    """A column as an expression names it; see schema.Column. is_pinned: it says on which shard a row lies."""
 
     sql: str
     name: str
@@ -16,6 +16,7 @@ class Ref:
     exact: bool = False
     collation: str = "BINARY"
     values: str = "mixed"
+    is_pinned: bool = False
 
 
 @dataclasses.dataclass
@@ -45,6 +46,8 @@ class Exprs:
         """A column of one of these kinds, or None; now and then one of the query around."""
         refs = self.far if self.far and self.rng.random() < 0.3 else self.refs
         fitting = [r for r in refs if (not pures or r.pure in pures) and (not exact or r.exact)]
+        if self.rng.random() < 0.2:
+            fitting = [r for r in fitting if r.is_pinned] or fitting
         return self.rng.choice(fitting) if fitting else None
 
     def value(self, domain=None):
@@ -198,10 +201,19 @@ class Exprs:
     def scalar_subquery(self):
         return self.subqueries.scalar(self)
 
-    def where(self, chance=0.45):
-        if self.rng.random() >= chance:
+    def hanging(self):
+        """What ties a row to a row of the query around by what says where they lie, or None."""
+        near, far = ([r for r in refs if r.is_pinned] for refs in (self.refs, self.far))
+        if not near or not far or self.rng.random() < 0.5:
+            return None
+        left, right = self.rng.choice(near), self.rng.choice(far)
+        return pred("{} = {}", *self.rng.sample([left.sql, right.sql], 2))
+
+    def where(self, chance=0.35):
+        hanging = self.hanging()
+        if not hanging and self.rng.random() >= chance:
             return Maybe()
-        terms = [self.predicate() for _ in range(self.rng.choice([1, 1, 1, 2]))]
+        terms = [self.predicate() for _ in range(self.rng.choice([0, 0, 1] if hanging else [1, 1, 1, 2]))] + [hanging] * bool(hanging)
         return Maybe(" WHERE ", Many(terms, " AND ") if len(terms) > 1 else terms[0])
 
 

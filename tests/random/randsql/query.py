@@ -44,7 +44,7 @@ class Queries(Aggregates):
     def from_table(self, table=None):
         t = table or self.rng.choice(self.tables)
         alias = self.alias()
-        refs = [Ref(f"{alias}.{c.name}", c.name, c.pure, c.exact, c.collation, c.values) for c in t.columns]
+        refs = [Ref(f"{alias}.{c.name}", c.name, c.pure, c.exact, c.collation, c.values, t.pinned == [c.name]) for c in t.columns]
         if t.rowid == "rowid" and self.rng.random() < 0.15:
             refs.append(Ref(f"{alias}.rowid", "rowid", "int", True, "BINARY", "ids"))
         return Node("table", t.name, f" AS {alias}"), Source(alias, refs, [f"{alias}.{k}" for k in t.key], t)
@@ -116,7 +116,10 @@ class Queries(Aggregates):
         rng = self.rng
         left = rng.choice([r for s in before for r in s.refs])
         same = [r for r in source.refs if r.pure == left.pure] or source.refs
-        right = rng.choice([r for r in same if r.name == left.name] or same)
+        right = rng.choice([r for r in same if r.values == left.values] or same)
+        where = [r for s in before for r in s.refs if r.is_pinned], [r for r in source.refs if r.is_pinned]
+        if all(where) and rng.random() < 0.4:
+            left, right = map(rng.choice, where)
         terms = [pred("{} = {}", *rng.sample([left.sql, right.sql], 2))]
         e = Exprs(rng, before + [source])
         if rng.random() < 0.2:
@@ -242,6 +245,8 @@ class Queries(Aggregates):
             if kind < 0.35:
                 arm, _, _ = self.arm_rows(["int"], outer)
                 return pred("{}EXISTS ({})", rng.choice(["", "NOT "]), self.sliced(arm).tree)
+            if kind < 0.45 and any(r.is_pinned for r in e.refs):
+                return self.in_pinned(e)
             if kind < 0.7:
                 shape = [rng.choice(["int", "text", "any"])]
                 return pred("{} {}IN ({})", self.make(e, shape[0]), rng.choice(["", "NOT "]), self.any_of(shape, outer))
@@ -250,6 +255,16 @@ class Queries(Aggregates):
                 return pred("({}, {}) {}IN ({})", self.make(e, "int"), self.make(e, shape[1]), rng.choice(["", "NOT "]),
                             self.any_of(shape, outer))
             return pred("{} {} {}", e.integer(2), e.operator(), self.scalar_inside(outer))
+
+    def in_pinned(self, e):
+        """Where a row lies, among where those of another table lie."""
+        rng = self.rng
+        ref = rng.choice([r for r in e.refs if r.is_pinned])
+        item, source = self.from_table()
+        other = rng.choice([r for r in source.refs if r.is_pinned] or source.refs)
+        core = Node("core", "SELECT ", Many([Result(expr("{}", other.sql))]), Node("from", " FROM ", item, Many([], "", least=0)),
+                    self.exprs([source]).where())
+        return pred("{} {}IN ({})", ref.sql, rng.choice(["", "", "NOT "]), Query(Maybe(), core, Order(), Slice()))
 
     def any_of(self, shape, outer):
         rng = self.rng
