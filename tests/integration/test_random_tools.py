@@ -174,10 +174,10 @@ class Shrinking(unittest.TestCase):
         return script
 
     def test_dropped_row(self):
-        self.check_script("LEFT JOIN", drop_row, 5)
+        self.check_script("LEFT JOIN", drop_row, 6)
 
     def test_wrong_type(self):
-        self.check_script("count(DISTINCT", make_real, 4)
+        self.check_script("count(DISTINCT", make_real, 5)
 
     def test_wrong_order(self):
         self.check_script(" ORDER BY ", lambda answer: answer.rows.reverse(), 6)

@@ -83,7 +83,7 @@ class Campaign:
                 writer = Writer(rng, rng.choice(tables))
                 if not self.write(seed, writer, writer.any(), rng) or not self.check_table(seed, writer.table):
                     return
-            queries = Top(rng, tables, [(v.name, v.refs, v.key) for v in self.views])
+            queries = Top(rng, tables, self.views)
             if rng.random() < 0.1:
                 query, style = wrong_query(queries), "?"
             else:

@@ -6,7 +6,7 @@ import dataclasses
 from randsql import data
 from randsql.aggregates import Aggregates
 from randsql.expr import Exprs, Ref, Source
-from randsql.tree import Bind, Many, Maybe, Node, Order, Out, Query, Result, Slice, expr, node, pred
+from randsql.tree import Bind, Many, Maybe, Node, Order, Out, Query, Result, Slice, ViewUse, expr, node, pred
 
 
 MAX_LEVEL = 2  # queries in queries
@@ -14,7 +14,7 @@ SHAPE = {"int": ("int", True), "text": ("text", True), "num": ("num", False), "a
 
 
 class Queries(Aggregates):
-    """Makes queries over tables (schema.Table) and views, (name, refs, key) of each."""
+    """Makes queries over tables (schema.Table) and views (schema.View)."""
 
     def __init__(self, rng, tables, views=()):
         self.rng = rng
@@ -49,10 +49,10 @@ class Queries(Aggregates):
             refs.append(Ref(f"{alias}.rowid", "rowid", "int", True, "BINARY", "ids"))
         return Node("table", t.name, f" AS {alias}"), Source(alias, refs, [f"{alias}.{k}" for k in t.key], t)
 
-    def from_named(self, out_name, refs, key):
-        """A CTE or a view."""
+    def from_named(self, out_name, refs, key, tree=None):
+        """A CTE or a view; the tree of a view."""
         alias = self.alias()
-        return Node("table", out_name, f" AS {alias}"), Source(
+        return ViewUse(out_name, alias, tree), Source(
             alias, [dataclasses.replace(r, sql=f"{alias}.{r.name}") for r in refs], key and [f"{alias}.{k}" for k in key])
 
     def from_query(self, lateral):
@@ -79,7 +79,8 @@ class Queries(Aggregates):
         if self.ctes and choice < 0.3:
             return self.from_named(*rng.choice(self.ctes))
         if self.views and choice < 0.4:
-            return self.from_named(*rng.choice(self.views))
+            view = rng.choice(self.views)
+            return self.from_named(view.name, view.refs, view.key, view.tree)
         if self.level < MAX_LEVEL and choice < 0.5:
             return self.from_query(())
         if choice < 0.55:
@@ -168,7 +169,7 @@ class Queries(Aggregates):
         shape = [k if k in ("int", "text") else "exact" for k in shape]
         refs = self.out_refs(shape)
         results = [Result(self.make(e, kind), f"x{i}") for i, kind in enumerate(shape, 1)]
-        return Out(Node("core", "SELECT DISTINCT ", Many(results), from_, e.where()), refs, [r.name for r in refs])
+        return Out(Node("core", "SELECT ", Maybe("DISTINCT "), Many(results), from_, e.where()), refs, [r.name for r in refs])
 
     def arm_values(self, shape):
         rng = self.rng

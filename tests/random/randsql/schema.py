@@ -164,19 +164,21 @@ def make_colocated(rng, prefix):
 
 
 class View:
-    """A query by a name. refs, key: as of any source (expr.Source)."""
+    """A query by a name. refs, key: as of any source (expr.Source). tree: the query, None if the view calls its columns otherwise."""
 
     def __init__(self, rng, name, queries):
         with queries.deeper():
             out = queries.any_query()
-        self.name, self.refs, self.key = name, out.refs, out.key
+        self.name, self.refs, self.key, self.tree = name, out.refs, out.key, freeze(out.tree)
         names = ""
         if rng.random() < 0.3:
             new = {r.name: f"y{i}" for i, r in enumerate(out.refs, 1)}
             self.refs = [dataclasses.replace(r, name=new[r.name], sql=new[r.name]) for r in out.refs]
             self.key = out.key and [new[k] for k in out.key]
             names = f"({', '.join(new.values())})"
-        sql = f"CREATE VIEW {name}{names} AS {render(freeze(out.tree))[0]}"
+        sql = f"CREATE VIEW {name}{names} AS {render(self.tree)[0]}"
+        if names:
+            self.tree = None
         self.statements = [(sql, sql)]
 
 
@@ -184,5 +186,5 @@ def make_views(rng, prefix, queries):
     """None, one or two; the second may be over the first. queries: query.Queries."""
     for i in range(rng.choice([0, 1, 2])):
         view = View(rng, f"{prefix}v{i}", queries)
-        queries.views.append((view.name, view.refs, view.key))
+        queries.views.append(view)
         yield view

@@ -110,6 +110,18 @@ class Many(Node):
             step //= 2
 
 
+class ViewUse(Node):
+    """A view in a FROM clause. Its query in its place is less: the view is needed no more."""
+
+    def __init__(self, name, alias, tree):
+        super().__init__("table", name, f" AS {alias}")
+        self.inlined = Node("table", "(", tree, f") AS {alias}") if tree else None
+
+    def own_edits(self):
+        if self.inlined:
+            yield self.inlined
+
+
 class Order(Maybe):
     """ORDER BY at the end of a query. ties: None if no two rows are equal in it, or else the numbers of the result columns that it
     names and nothing else."""
