@@ -49,7 +49,7 @@ class Aggregates:
         if coarse and kind in ("any", "text") and rng.random() < 0.4:
             ref = rng.choice(coarse)
             # which of the equal values is shown is open: show what they have in common
-            return expr("{}", ref.sql), expr("hex({}({}))", "lower" if ref.collation == "NOCASE" else "rtrim", ref.sql)
+            return expr("{}", ref.sql), expr("quote({}({}))", "lower" if ref.collation == "NOCASE" else "rtrim", ref.sql)
         key = freeze(self.make(Exprs(rng, e.sources, (), None), kind if kind in ("int", "text") else "exact"))
         return key, key
 
