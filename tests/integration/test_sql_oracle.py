@@ -290,6 +290,19 @@ class Keys(unittest.TestCase):
                 twin.same_error("INSERT INTO t VALUES ('a  ', 2)")
                 twin.same("SELECT * FROM t WHERE name = 'a   '")
 
+    def test_rtrim_join(self):
+        """SQLite's own join of two tables without indexes does not find these."""
+        for twin in clusters.twins():
+            with self.subTest(twin.label):
+                twin.run("CREATE TABLE t (name TEXT COLLATE RTRIM PRIMARY KEY, n) WITHOUT ROWID")
+                twin.run("CREATE TABLE u (name TEXT COLLATE RTRIM, n)")
+                for i, name in enumerate(["a", "b ", "c  ", "d"]):
+                    twin.run("INSERT INTO t VALUES (?, ?)", (name, i))
+                    twin.run("INSERT INTO u VALUES (?, ?)", (name.strip() + " " * i, i))
+                for sql in ["SELECT u.name, t.n FROM u JOIN t ON t.name = u.name", "SELECT u.n, t.name FROM u LEFT JOIN t USING (name) ORDER BY 1",
+                            "SELECT j.atom FROM u JOIN json_tree(1) AS j LEFT JOIN t ON t.name = u.name GROUP BY t.n, t.name"]:
+                    twin.same(sql)
+
     def test_composite_and_without_rowid(self):
         for twin in clusters.twins():
             with self.subTest(twin.label):
