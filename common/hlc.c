@@ -41,12 +41,11 @@ uint64_t hlc_now(struct hlc *h)
         return now > last ? now : last;
 }
 
-enum err_code hlc_observe(struct hlc *h, uint64_t ts, struct err *reterr)
+enum err_code hlc_check(const struct hlc *h, uint64_t ts, struct err *reterr)
 {
-        uint64_t last = atomic_load_explicit(&h->last, memory_order_relaxed);
         int64_t now_us, ts_us = hlc_to_us(ts);
 
-        if (ts <= last)
+        if (ts <= atomic_load_explicit(&h->last, memory_order_relaxed))
                 return ERR_OK;
         now_us = h->now_us();
         if (ts_us > now_us && (uint64_t)(ts_us - now_us) > h->max_skew_us)
@@ -54,6 +53,16 @@ enum err_code hlc_observe(struct hlc *h, uint64_t ts, struct err *reterr)
                                "timestamp is %" PRId64
                                " us ahead of the local clock, more than the %" PRIu64 " us allowed",
                                ts_us - now_us, h->max_skew_us);
+        return ERR_OK;
+}
+
+enum err_code hlc_observe(struct hlc *h, uint64_t ts, struct err *reterr)
+{
+        uint64_t last = atomic_load_explicit(&h->last, memory_order_relaxed);
+        enum err_code rc = hlc_check(h, ts, reterr);
+
+        if (rc)
+                return rc;
         while (ts > last && !atomic_compare_exchange_weak_explicit(
                                 &h->last, &last, ts, memory_order_acq_rel, memory_order_relaxed))
                 ;

@@ -26,6 +26,9 @@ uint64_t hlc_now(struct hlc *h);
  * max_skew_us ahead of our clock; it is not taken then. 0 is ignored. */
 enum err_code hlc_observe(struct hlc *h, uint64_t ts, struct err *reterr) must_check_;
 
+/* The same check without taking note of it. */
+enum err_code hlc_check(const struct hlc *h, uint64_t ts, struct err *reterr) must_check_;
+
 static inline uint64_t hlc_from_us(int64_t us)
 {
         return (uint64_t)us << HLC_LOGICAL_BITS;

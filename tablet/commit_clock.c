@@ -1,7 +1,8 @@
 /* commit_clock.c - timestamps of a shard's commits, and the floor below which none will come any
  * more (DESIGN, "Commit timestamps"). A floor is promised only up to what the file says, so that it
  * holds after a crash, too: that value moves ahead in blocks, with a commit that happens anyway or
- * with an ENGINE_WRITE_READY. Any thread; guarded by the shard's mutex. */
+ * with an ENGINE_WRITE_READY. A pin that is not asked to wait takes what is promised already. Any
+ * thread; guarded by the shard's mutex. */
 #include "tablet/engine_int.h"
 
 #include "common/log.h"
@@ -11,29 +12,46 @@ static uint64_t block(const struct engine_shard *s)
         return hlc_from_us((int64_t)s->engine->o.floor_block_ms * 1000);
 }
 
-bool clock_covers(struct engine_shard *s, uint64_t read_ts)
+/* As far as the file promises it. */
+static void raise_floor_locked(struct engine_shard *s, uint64_t ts)
 {
-        bool covers;
-
-        pthread_mutex_lock(&s->mu);
-        covers = read_ts <= s->floor_durable;
-        pthread_mutex_unlock(&s->mu);
-        return covers;
+        if (ts > s->floor_durable)
+                ts = s->floor_durable;
+        if (ts > s->floor)
+                s->floor = ts;
 }
 
-bool clock_pin(struct engine_shard *s, uint64_t read_ts, uint64_t *ret_committing_ts)
+/* The smallest timestamp that may yet become visible and was chosen already; 0: none. */
+static uint64_t pending_locked(const struct engine_shard *s)
 {
-        bool covers;
+        return s->doubtful_ts ? s->doubtful_ts : s->committing_ts;
+}
+
+bool clock_settle(struct engine_shard *s, uint64_t read_ts)
+{
+        uint64_t pending;
+        bool settled;
+
+        pthread_mutex_lock(&s->mu);
+        raise_floor_locked(s, read_ts);
+        pending = pending_locked(s);
+        settled = read_ts <= s->floor && (!pending || pending > read_ts);
+        pthread_mutex_unlock(&s->mu);
+        return settled;
+}
+
+uint64_t clock_pin(struct engine_shard *s, uint64_t read_ts, uint64_t *ret_pending_ts)
+{
+        uint64_t floor;
 
         /* One critical section with clock_begin_commit(): a commit either chose its timestamp
          * before, and is told of here, or chooses it later, above the floor. */
         pthread_mutex_lock(&s->mu);
-        covers = read_ts <= s->floor_durable;
-        if (covers && read_ts > s->floor)
-                s->floor = read_ts;
-        *ret_committing_ts = s->doubtful_ts ? s->doubtful_ts : s->committing_ts;
+        raise_floor_locked(s, read_ts);
+        floor = s->floor;
+        *ret_pending_ts = pending_locked(s);
         pthread_mutex_unlock(&s->mu);
-        return covers;
+        return floor;
 }
 
 uint64_t clock_begin_commit(struct engine_shard *s, uint64_t min_ts)
@@ -55,17 +73,20 @@ uint64_t clock_begin_commit(struct engine_shard *s, uint64_t min_ts)
 uint64_t clock_floor_due(struct engine_shard *s, uint64_t wanted, bool commits_anyway)
 {
         uint64_t now = hlc_now(s->engine->o.hlc);
-        uint64_t durable;
+        uint64_t durable, doubtful;
 
         pthread_mutex_lock(&s->mu);
         durable = s->floor_durable;
+        doubtful = s->doubtful_ts;
         pthread_mutex_unlock(&s->mu);
-        if (wanted <= durable && !(commits_anyway && now + block(s) / 2 > durable))
+        /* Whoever waits for a commit in doubt needs another one in its place. */
+        if (wanted <= durable && !(wanted && doubtful) &&
+            !(commits_anyway && now + block(s) / 2 > durable))
                 return 0;
         return (wanted > now ? wanted : now) + block(s);
 }
 
-void clock_end_commit(struct engine_shard *s, uint64_t ts, uint64_t floor_durable,
+void clock_end_commit(struct engine_shard *s, uint64_t ts, uint64_t floor, uint64_t floor_durable,
                       enum commit_outcome outcome)
 {
         pthread_mutex_lock(&s->mu);
@@ -78,6 +99,9 @@ void clock_end_commit(struct engine_shard *s, uint64_t ts, uint64_t floor_durabl
                 s->last_ts = ts;
         if (outcome == COMMIT_DONE && floor_durable > s->floor_durable)
                 s->floor_durable = floor_durable;
+        /* Before the next commit begins: what waits for this floor would have to wait for that,
+         * too. */
+        raise_floor_locked(s, floor);
         pthread_mutex_unlock(&s->mu);
         /* The process's clock is to be past all its commits. If the file was written by a clock
          * that is refused as too far ahead, commits still must not go back, so the answer does not

@@ -2,9 +2,10 @@
  * nothing here knows of it, nor of gRPC. A shard has one writer, which runs what is queued for it
  * in batches with one commit each, and any number of reads, each on a snapshot of its own.
  *
- * Threads: engine_write_submit() and engine_read_try() never wait and may be called on the loop
- * thread. engine_read_run() and engine_read_done() may block and belong on a pool; a read is used
- * by one thread at a time, not always the same one. */
+ * Threads: engine_write_submit(), engine_pin_try() and engine_read_try() never wait and may be
+ * called on the loop thread. engine_pin_open(), engine_read_run() and their ends may block and
+ * belong on a pool; a read is used by one thread at a time, not always the same one, and so is a
+ * pin with all its reads. */
 #pragma once
 
 #include <stdbool.h>
@@ -85,6 +86,33 @@ struct engine_stmt {
             *cancelled; /* set by another thread to end it with ERR_CANCELLED; may be NULL */
 };
 
+/* ---- pins: snapshots that reads share, and what they are exact on */
+struct engine_pin {
+        struct engine_shard *shard;
+        uint64_t cut_c,
+            cut_e; /* the snapshot is what was committed up to any time of [cut_c, cut_e] */
+        uint64_t schema_version;
+        int64_t started_us; /* mono_us() */
+        /* The engine's own. */
+        struct conn *conn; /* NULL: not open */
+        bool in_transaction;
+};
+
+/* May it be opened at once? Otherwise an ENGINE_WRITE_READY (with read_ts, if settled) has to pass
+ * first. settled: it has to be exact at read_ts or later, whatever is under way or not durable yet.
+ * Any thread, does not wait. */
+bool engine_pin_is_ready(struct engine_shard *s, uint64_t read_ts, bool settled);
+/* Borrows s. Later commits exceed read_ts, or what is durable of it; 0: they need not. On failure
+ * it is closed. */
+enum err_code engine_pin_open(struct engine_pin *p, struct engine_shard *s, uint64_t read_ts,
+                              struct err *reterr) must_check_;
+/* Without waiting; false: it did not work out, and nothing is open. */
+bool engine_pin_try(struct engine_pin *p, struct engine_shard *s, uint64_t read_ts) must_check_;
+/* All its reads are done. May be called again. */
+void engine_pin_close(struct engine_pin *p);
+/* Open for longer than max_read_ms. now_us: mono_us(). */
+bool engine_pin_is_too_old(const struct engine_pin *p, int64_t now_us);
+
 /* ---- reads */
 struct run_count {
         uint64_t n_rows;
@@ -94,11 +122,9 @@ struct run_count {
 struct engine_read {
         struct engine_shard *shard;
         const struct engine_stmt *stmt;
-        uint64_t read_ts; /* the pin's read timestamp; 0: none asked for */
-        /* Filled as it goes. */
-        struct run_count count;
-        uint64_t cut_c; /* with read_ts: the snapshot is exact on [cut_c, cut_e] */
-        uint64_t cut_e;
+        struct engine_pin *pin;        /* it reads in; NULL: a snapshot of its own */
+        const _Atomic bool *cancelled; /* like stmt->cancelled, of this read alone; may be NULL */
+        struct run_count count;        /* so far */
         /* The engine's own. */
         struct conn *conn;
         struct cached_stmt *cached;
@@ -108,13 +134,12 @@ struct engine_read {
         bool is_begun; /* the snapshot is open, and the columns were added */
 };
 
-/* Borrows shard and stmt until engine_read_done(). */
+/* Borrows shard, stmt and pin until engine_read_done(). pin: open, or NULL. */
 void engine_read_init(struct engine_read *r, struct engine_shard *shard,
-                      const struct engine_stmt *stmt, uint64_t read_ts);
+                      const struct engine_stmt *stmt, struct engine_pin *pin);
 /* May the read run at once? Otherwise an ENGINE_WRITE_READY has to pass first: the shard is not
- * open yet, or read_ts is not covered by what is durable of the floor. Any thread, does not wait.
- */
-bool engine_read_is_ready(struct engine_read *r);
+ * open yet. Any thread, does not wait. */
+bool engine_read_is_ready(const struct engine_read *r);
 
 /* Runs the whole read within a small budget and without waiting. The encoded ResultSet is appended
  * to out. *ret_done false: it did not work out, out is as it was and engine_read_run() must be
@@ -138,7 +163,8 @@ enum engine_write_kind {
             0, /* stmt; with a request id and no SQL only the id and its note are kept */
         ENGINE_WRITE_PROBE = 1,  /* looks up the request id: its reply, or ERR_NOT_FOUND */
         ENGINE_WRITE_SCHEMA = 2, /* change */
-        ENGINE_WRITE_READY = 3,  /* opens the shard and makes it promise min_ts durably */
+        ENGINE_WRITE_READY = 3,  /* opens the shard; later commits exceed min_ts, durably, and none
+                                    at or below it is under way */
         ENGINE_WRITE_CLOSE = 4,  /* nothing follows: checkpoint, close the files */
 };
 

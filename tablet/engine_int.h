@@ -108,6 +108,12 @@ void conn_leave(struct conn *c);
 /* Turns the failure rc of the statement that has just run into an error. */
 enum err_code conn_fail(struct conn *c, int rc, struct err *reterr);
 
+/* ---- pin.c */
+/* Opens a read transaction and tells what the shard is at in it. SQLite's result code; on failure
+ * *ret_begun tells whether there is a transaction to end. */
+int snapshot_begin(struct conn *c, bool *ret_begun, uint64_t *ret_last_ts,
+                   uint64_t *ret_schema_version) must_check_;
+
 /* ---- run.c */
 /* The statement, prepared and bound; put back with stmt_cache_put(). Between conn_enter() and
  * conn_leave(). */
@@ -199,17 +205,20 @@ enum commit_outcome {
         COMMIT_IN_DOUBT =
             2, /* an I/O error: it may come back after a crash, unless another commit follows */
 };
-/* Is read_ts at most what the file promises? */
-bool clock_covers(struct engine_shard *s, uint64_t read_ts);
-/* Raises the floor to read_ts and tells the smallest timestamp that is being committed or in doubt
- * (0: none). False: not covered. */
-bool clock_pin(struct engine_shard *s, uint64_t read_ts, uint64_t *ret_committing_ts);
+/* Raises the floor to read_ts, or as far as the file promises. True: it is there, and no commit at
+ * or below read_ts is under way or in doubt, so that a pin now will be exact at read_ts or later.
+ */
+bool clock_settle(struct engine_shard *s, uint64_t read_ts);
+/* Raises the floor likewise and tells where it is, and the smallest timestamp that is being
+ * committed or in doubt (0: none). */
+uint64_t clock_pin(struct engine_shard *s, uint64_t read_ts, uint64_t *ret_pending_ts);
 /* Chooses the timestamp of a commit, above min_ts, and notes it as under way. */
 uint64_t clock_begin_commit(struct engine_shard *s, uint64_t min_ts);
 /* What the commit is to write as the floor so that `wanted` is covered; 0: nothing. */
 uint64_t clock_floor_due(struct engine_shard *s, uint64_t wanted, bool commits_anyway);
-/* ts 0: the commit had no timestamp; floor_durable 0: it wrote no floor. */
-void clock_end_commit(struct engine_shard *s, uint64_t ts, uint64_t floor_durable,
+/* ts 0: the commit had no timestamp; floor_durable 0: it wrote no floor. floor: what later commits
+ * are to exceed, as far as it is durable now. */
+void clock_end_commit(struct engine_shard *s, uint64_t ts, uint64_t floor, uint64_t floor_durable,
                       enum commit_outcome outcome);
 
 /* ---- request_log.c: request ids */

@@ -104,6 +104,12 @@ static void set_number(struct frame *f, uint32_t number, uint64_t v)
         case 18:
                 f->omit_columns = v;
                 break;
+        case 19:
+                f->pin = v;
+                break;
+        case 20:
+                f->pin_round = (uint32_t)v;
+                break;
         default:
                 break;
         }
@@ -170,7 +176,8 @@ static enum err_code decode_change(struct frame *f, struct frame_scratch *scratc
         return !rc && r.failed ? refuse(reterr) : rc;
 }
 
-static enum err_code decode_credit(struct frame *f, const struct wire_field *body,
+/* A message whose only field is a number. */
+static enum err_code decode_number(const struct wire_field *body, uint64_t *ret_number,
                                    struct err *reterr)
 {
         struct wire_reader r = wire_reader(body->data, body->n_bytes);
@@ -178,8 +185,24 @@ static enum err_code decode_credit(struct frame *f, const struct wire_field *bod
 
         while (wire_next(&r, &x))
                 if (x.type == WIRE_VARINT && x.number == 1)
-                        f->credit_bytes = x.uint;
+                        *ret_number = x.uint;
         return r.failed ? refuse(reterr) : ERR_OK;
+}
+
+bool frame_next_cancelled(const struct frame *f, size_t *at, uint32_t *ret_shard)
+{
+        struct wire_reader r = wire_reader((const uint8_t *)f->cancel_shards.data + *at,
+                                           f->cancel_shards.n_bytes - *at);
+        struct wire_field x;
+
+        while (*at < f->cancel_shards.n_bytes && wire_next(&r, &x)) {
+                *at = (size_t)(r.p - (const uint8_t *)f->cancel_shards.data);
+                if (x.number != 1 || x.type != WIRE_VARINT)
+                        continue;
+                *ret_shard = (uint32_t)x.uint;
+                return true;
+        }
+        return false;
 }
 
 static enum err_code decode_body(struct frame *f, struct frame_scratch *scratch,
@@ -192,8 +215,12 @@ static enum err_code decode_body(struct frame *f, struct frame_scratch *scratch,
         case FRAME_CHANGE_SCHEMA:
                 return decode_change(f, scratch, x, reterr);
         case FRAME_CREDIT:
-                return decode_credit(f, x, reterr);
+                return decode_number(x, &f->credit_bytes, reterr);
+        case FRAME_RELEASE:
+                return decode_number(x, &f->pin, reterr);
         case FRAME_CANCEL:
+                f->cancel_shards = bytes_of(x);
+                break;
         case FRAME_NONE:
                 break;
         }
@@ -230,6 +257,12 @@ bool frame_next_more(struct wire_reader *r, struct bytes *ret_frame)
         return false;
 }
 
+static bool is_body(uint32_t number)
+{
+        return (number >= FRAME_EXECUTE && number <= FRAME_CHANGE_SCHEMA) ||
+               number == FRAME_RELEASE;
+}
+
 static enum err_code decode_field(struct frame *f, struct frame_scratch *scratch,
                                   const struct wire_field *x, struct err *reterr)
 {
@@ -239,8 +272,7 @@ static enum err_code decode_field(struct frame *f, struct frame_scratch *scratch
                 f->timeout_us = x->uint;
         else if (x->type == WIRE_VARINT && x->number == 3)
                 f->hlc = x->uint;
-        else if (x->type == WIRE_BYTES && x->number >= FRAME_EXECUTE &&
-                 x->number <= FRAME_CHANGE_SCHEMA)
+        else if (x->type == WIRE_BYTES && is_body(x->number))
                 return f->body ? refuse(reterr) : decode_body(f, scratch, x, reterr);
         return ERR_OK;
 }
@@ -341,7 +373,8 @@ enum {
         PIECE_CUT_C = 8,
         PIECE_CUT_E = 9,
         PIECE_NOTE = 10,
-        PIECE_REPLAYED = 11
+        PIECE_REPLAYED = 11,
+        PIECE_PINNED = 12
 };
 
 void frame_add_head(struct buf *b, uint64_t id, uint64_t hlc)
@@ -388,6 +421,7 @@ static void add_rest(struct buf *b, const struct frame_piece *p)
         if (p->note.n_bytes)
                 wire_add_bytes(b, PIECE_NOTE, p->note.data, p->note.n_bytes);
         wire_add_uint_nz(b, PIECE_REPLAYED, p->replayed);
+        wire_add_uint_nz(b, PIECE_PINNED, p->pinned);
 }
 
 void frame_add_piece(struct buf *b, const struct frame_piece *p)

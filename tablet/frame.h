@@ -18,6 +18,7 @@ enum frame_body {
         FRAME_CANCEL = 5,
         FRAME_CREDIT = 6,
         FRAME_CHANGE_SCHEMA = 7,
+        FRAME_RELEASE = 9,
 };
 
 enum { FRAME_MAX_SHARDS = 4096, FRAME_MAX_PARAMS = 250000, FRAME_MAX_REQUEST_ID_BYTES = 256 };
@@ -37,6 +38,7 @@ struct frame {
         size_t
             n_bytes; /* of the message that are its own; further frames follow: frame_next_more() */
         uint64_t credit_bytes;
+        struct bytes cancel_shards; /* encoded Cancel; frame_next_cancelled() */
 
         /* Of Execute and ChangeSchema. */
         uint64_t keyspace_id;
@@ -54,6 +56,8 @@ struct frame {
         bool omit_columns;
         int64_t now_ms;
         uint64_t read_ts;
+        uint64_t pin; /* of Release, too */
+        uint32_t pin_round;
         uint64_t window_bytes, chunk_bytes;
         uint64_t max_rows, max_bytes;
         struct bytes request_id, request_digest, request_note;
@@ -83,6 +87,11 @@ enum err_code frame_decode(const uint8_t *p, size_t n_bytes, struct frame_scratc
  * at the end. */
 bool frame_next_more(struct wire_reader *r, struct bytes *ret_frame);
 
+/* The shards a Cancel names one by one, from *at = 0 on. False at the end, or where it is
+ * malformed.
+ */
+bool frame_next_cancelled(const struct frame *f, size_t *at, uint32_t *ret_shard);
+
 /* The same frame with its arrays and bytes copied to `to`, which has frame_copy_bytes(). message:
  * what it was decoded from. */
 size_t frame_copy_bytes(const struct frame *f, size_t n_message_bytes);
@@ -104,7 +113,9 @@ struct frame_piece {
         bool end;
         const struct err *failure; /* or NULL */
         uint64_t elapsed_us, rows;
-        uint64_t commit_ts, cut_c, cut_e;
+        uint64_t commit_ts;
+        bool pinned;
+        uint64_t cut_c, cut_e;
         struct bytes note;
         bool replayed;
 };

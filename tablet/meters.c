@@ -13,6 +13,8 @@ static struct {
         struct metric *handovers;
         struct metric *streams;
         struct metric *in_flight;
+        struct metric *pins;
+        struct metric *pins_refused;
 } meters;
 
 void meters_init(void)
@@ -40,6 +42,11 @@ void meters_init(void)
         meters.streams = metric_gauge("shoal_tablet_streams", "", "Open streams of gates.");
         meters.in_flight = metric_gauge("shoal_tablet_requests_in_flight", "",
                                         "Requests under way, but for inline reads.");
+        meters.pins = metric_gauge("shoal_tablet_pins", "",
+                                   "Snapshots of shards that are kept open for reads.");
+        meters.pins_refused =
+            metric_counter("shoal_tablet_pins_refused_total", "",
+                           "Requests that were sent back because too many snapshots are open.");
 }
 
 void meter_request(enum meter_kind kind, int64_t elapsed_us)
@@ -66,4 +73,14 @@ void meter_streams(int delta)
 void meter_requests_in_flight(int delta)
 {
         metric_move(meters.in_flight, delta);
+}
+
+void meter_pins(int delta)
+{
+        metric_move(meters.pins, delta);
+}
+
+void meter_pins_refused(void)
+{
+        metric_add(meters.pins_refused, 1);
 }

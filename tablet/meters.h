@@ -20,3 +20,5 @@ void meter_error(enum err_code code); /* of one shard */
 void meter_handover(void);
 void meter_streams(int delta);
 void meter_requests_in_flight(int delta);
+void meter_pins(int delta);
+void meter_pins_refused(void);

@@ -27,7 +27,7 @@ struct process {
         struct loop *loop;
         int data_fd;
         struct hlc hlc;
-        struct pool *readers, *writers;
+        struct pool *readers, *writers, *pinners;
         struct engine *engine;
         struct registry *registry;
         struct service *service;
@@ -112,6 +112,7 @@ static enum err_code start_storage(struct process *p, struct err *reterr)
         raise_fd_limit(p->o->max_connections);
         hlc_init(&p->hlc, wall_us, p->o->max_skew_ms * 1000);
         p->readers = pool_new("reader", (unsigned)p->o->pool_threads);
+        p->pinners = pool_new("pinner", 1);
         p->writers = pool_new("writer", (unsigned)p->o->writer_threads);
         eo = engine_options(p);
         rc = engine_new(&eo, &p->engine, reterr);
@@ -139,6 +140,9 @@ static enum err_code start_serving(struct process *p, struct err *reterr)
                 .registry = p->registry,
                 .hlc = &p->hlc,
                 .readers = p->readers,
+                .pinners = p->pinners,
+                /* The rest is for writers and for reads that need no pin. */
+                .max_pins = p->o->max_connections - p->o->max_connections / 4,
                 .address = p->o->listen_address,
                 .max_message_bytes = p->o->max_message_bytes,
                 .max_requests = p->o->max_requests,
@@ -208,6 +212,7 @@ struct process *process_free(struct process *p)
         service_free(p->service);
         registry_free(p->registry);
         pool_free(p->readers);
+        pool_free(p->pinners);
         engine_free(p->engine);
         pool_free(p->writers);
         if (p->data_fd >= 0)

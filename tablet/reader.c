@@ -4,8 +4,8 @@
  * A read must see exactly the schema version it was planned with. The shard's version is in memory,
  * guarded by a counter that is odd while a schema change commits: if it is even and has not moved
  * between looking at the version and the first row (which opened the snapshot), the snapshot is of
- * that version. Otherwise, and for pins, the read begins a transaction and looks at _shoal_meta in
- * its own snapshot. */
+ * that version. Otherwise the read begins a transaction and looks at _shoal_meta in its own
+ * snapshot. A pin has done that already; its reads take turns on its connection. */
 #include "tablet/engine_int.h"
 
 #include <inttypes.h>
@@ -17,61 +17,47 @@ enum {
 };
 
 void engine_read_init(struct engine_read *r, struct engine_shard *shard,
-                      const struct engine_stmt *stmt, uint64_t read_ts)
+                      const struct engine_stmt *stmt, struct engine_pin *pin)
 {
-        *r = (struct engine_read){ .shard = shard, .stmt = stmt, .read_ts = read_ts };
+        *r = (struct engine_read){
+                .shard = shard, .stmt = stmt, .pin = pin, .cancelled = stmt->cancelled
+        };
 }
 
-bool engine_read_is_ready(struct engine_read *r)
+bool engine_read_is_ready(const struct engine_read *r)
 {
-        return atomic_load(&r->shard->open) && (!r->read_ts || clock_covers(r->shard, r->read_ts));
+        return r->pin || atomic_load(&r->shard->open);
 }
 
 /* ---- the snapshot */
 
-static enum err_code pin(struct engine_read *r, uint64_t committing_ts, struct err *reterr)
+static enum err_code check_version(const struct engine_read *r, uint64_t version,
+                                   struct err *reterr)
 {
-        struct conn *c = r->conn;
-        uint64_t schema_version = 0, last_ts = 0, p;
-        int rc;
+        uint64_t planned = r->stmt->schema_version;
 
-        rc = conn_exec(c, CONN_BEGIN);
-        if (rc == SQLITE_OK) {
-                r->in_transaction = true;
-                rc = meta_get(c, "last_ts", &last_ts);
-        }
-        if (rc == SQLITE_OK)
-                rc = meta_get(c, "schema_version", &schema_version);
-        if (rc != SQLITE_OK)
-                return conn_fail(c, rc, reterr);
-        if (r->stmt->schema_version && r->stmt->schema_version != schema_version)
-                return schema_mismatch(r->shard, r->stmt->schema_version, schema_version, reterr);
-        p = committing_ts > last_ts ? committing_ts : UINT64_MAX;
-        r->cut_c = last_ts;
-        r->cut_e = last_ts > r->read_ts ? last_ts : r->read_ts;
-        if (r->cut_e > p - 1)
-                r->cut_e = p - 1;
+        if (planned && planned != version)
+                return schema_mismatch(r->shard, planned, version, reterr);
         return ERR_OK;
 }
 
 /* exact: the schema version is looked up in the snapshot. */
 static enum err_code open_snapshot(struct engine_read *r, bool exact, struct err *reterr)
 {
-        uint64_t version, committing_ts = 0;
+        uint64_t version = 0, last_ts = 0;
+        int rc;
 
-        if (r->read_ts && !clock_pin(r->shard, r->read_ts, &committing_ts))
-                return err_set(reterr, ERR_INTERNAL, "FLOOR_NOT_DURABLE", "read_ts is not covered");
-        if (r->read_ts || exact)
-                return pin(r, committing_ts, reterr);
-        version = atomic_load(&r->shard->schema_version);
-        if (r->stmt->schema_version && r->stmt->schema_version != version)
-                return schema_mismatch(r->shard, r->stmt->schema_version, version, reterr);
-        return ERR_OK;
+        if (r->pin)
+                return check_version(r, r->pin->schema_version, reterr);
+        if (!exact)
+                return check_version(r, atomic_load(&r->shard->schema_version), reterr);
+        rc = snapshot_begin(r->conn, &r->in_transaction, &last_ts, &version);
+        return rc == SQLITE_OK ? check_version(r, version, reterr) : conn_fail(r->conn, rc, reterr);
 }
 
 static bool schema_moved(const struct engine_read *r)
 {
-        return r->stmt->schema_version && !r->in_transaction &&
+        return r->stmt->schema_version && !r->in_transaction && !r->pin &&
                atomic_load(&r->shard->schema_seq) != r->schema_seq;
 }
 
@@ -82,7 +68,7 @@ static void enter(struct engine_read *r, unsigned n_ticks)
         const struct conn_limits limits = {
                 .deadline_us = r->stmt->deadline_us,
                 .too_old_us = r->started_us + (int64_t)r->shard->engine->o.max_read_ms * 1000,
-                .cancelled = r->stmt->cancelled,
+                .cancelled = r->cancelled,
                 .n_ticks = n_ticks,
         };
 
@@ -96,7 +82,7 @@ static enum err_code start(struct engine_read *r, unsigned n_ticks, bool exact, 
         r->schema_seq = atomic_load(&r->shard->schema_seq);
         if (r->stmt->schema_version && ((r->schema_seq & 1) || !atomic_load(&r->shard->open)))
                 exact = true;
-        r->started_us = mono_us();
+        r->started_us = r->pin ? r->pin->started_us : mono_us();
         code = open_snapshot(r, exact, reterr);
         if (code)
                 return code;
@@ -209,7 +195,7 @@ enum err_code engine_read_try(struct engine_read *r, struct buf *out, bool *ret_
         *ret_done = false;
         if (!engine_read_is_ready(r))
                 return ERR_OK;
-        r->conn = conn_acquire_idle(r->shard);
+        r->conn = r->pin ? r->pin->conn : conn_acquire_idle(r->shard);
         if (!r->conn)
                 return ERR_OK;
         if (r->stmt->n_sql_bytes > TRY_MAX_SQL_BYTES &&
@@ -224,7 +210,7 @@ enum err_code engine_read_try(struct engine_read *r, struct buf *out, bool *ret_
         if (*ret_done)
                 return code;
         out->n_bytes = n_before;
-        engine_read_init(r, r->shard, r->stmt, r->read_ts);
+        engine_read_init(r, r->shard, r->stmt, r->pin);
         return ERR_OK;
 }
 
@@ -233,7 +219,7 @@ static enum err_code check_limits(const struct engine_read *r, struct err *reter
 {
         int64_t now_us = mono_us();
 
-        if (r->stmt->cancelled && atomic_load_explicit(r->stmt->cancelled, memory_order_relaxed))
+        if (r->cancelled && atomic_load_explicit(r->cancelled, memory_order_relaxed))
                 return err_set(reterr, ERR_CANCELLED, "CANCELLED", "cancelled");
         if (now_us >= r->stmt->deadline_us)
                 return err_set(reterr, ERR_DEADLINE, "DEADLINE_EXCEEDED", "deadline exceeded");
@@ -258,7 +244,9 @@ enum err_code engine_read_run(struct engine_read *r, uint64_t chunk_bytes, struc
 
         *ret_more = false;
         code = check_limits(r, reterr);
-        if (!code && !r->conn)
+        if (!code && r->pin)
+                r->conn = r->pin->conn;
+        else if (!code && !r->conn)
                 code = conn_acquire(r->shard, false, &r->conn, reterr);
         if (!code)
                 code = fetch(r, &p, 0, reterr);
@@ -273,5 +261,8 @@ void engine_read_done(struct engine_read *r)
         if (!r->conn)
                 return;
         stop(r);
-        conn_release(TAKE(r->conn));
+        if (r->pin)
+                r->conn = NULL;
+        else
+                conn_release(TAKE(r->conn));
 }

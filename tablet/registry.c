@@ -234,6 +234,11 @@ enum err_code registry_hold(struct registry *r, uint64_t keyspace_id, const char
         return ERR_OK;
 }
 
+void registry_hold_again(struct served_shard *s)
+{
+        s->n_holders++;
+}
+
 void registry_let_go(struct served_shard *s)
 {
         if (!--s->n_holders && s->is_leaving)

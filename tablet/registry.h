@@ -46,6 +46,8 @@ uint32_t registry_n_shards(const struct registry *r);
 enum err_code registry_hold(struct registry *r, uint64_t keyspace_id, const char *name,
                             size_t n_name_bytes, uint64_t epoch, struct served_shard **ret_shard,
                             struct err *reterr) must_check_;
+/* Once more, for another who holds it. */
+void registry_hold_again(struct served_shard *s);
 void registry_let_go(struct served_shard *s);
 struct engine_shard *served_shard_engine(const struct served_shard *s);
 

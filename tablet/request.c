@@ -4,7 +4,7 @@
  * message's own bytes. All else becomes a request with a task a shard, which run on the pool and
  * the writers at the same time. Results go out as they come when they are asked for in chunks, and
  * are gathered into few messages when they are not. */
-#include "tablet/service_int.h"
+#include "tablet/held_pin.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,8 +62,9 @@ static void answer_inline(struct stream *st, const struct frame *f, struct buf *
         struct frame_piece piece = { .end = true,
                                      .elapsed_us = (uint64_t)elapsed_us,
                                      .rows = r->count.n_rows,
-                                     .cut_c = r->cut_c,
-                                     .cut_e = r->cut_e };
+                                     .pinned = r->pin,
+                                     .cut_c = r->pin ? r->pin->cut_c : 0,
+                                     .cut_e = r->pin ? r->pin->cut_e : 0 };
 
         frame_end_piece(b, at, &piece);
         frame_add_end(b);
@@ -80,6 +81,7 @@ static bool try_inline(struct stream *st, const struct frame *f)
         struct buf b = BUF_INIT(0);
         struct served_shard *served;
         struct frame_open_piece at;
+        struct engine_pin pin = { 0 };
         struct engine_read r;
         enum err_code rc;
         bool done = true;
@@ -87,11 +89,14 @@ static bool try_inline(struct stream *st, const struct frame *f)
         rc = registry_hold(s->o.registry, f->keyspace_id, f->shards[0].name,
                            f->shards[0].n_name_bytes, f->shards[0].epoch, &served, &s->err);
         if (!rc) {
-                engine_read_init(&r, served_shard_engine(served), &stmt, f->read_ts);
+                done = !f->read_ts || engine_pin_try(&pin, served_shard_engine(served), f->read_ts);
+                engine_read_init(&r, served_shard_engine(served), &stmt, f->read_ts ? &pin : NULL);
                 buf_reserve(&b, INLINE_REPLY_BYTES);
                 begin_reply(s, &b, f->id);
                 at = frame_begin_piece(&b, 0);
-                rc = engine_read_try(&r, &b, &done, &s->err);
+                if (done)
+                        rc = engine_read_try(&r, &b, &done, &s->err);
+                engine_pin_close(&pin);
                 registry_let_go(served);
         }
         if (done && !rc) {
@@ -200,6 +205,7 @@ static void end_task(struct task *t)
         free(TAKE(t->failure));
         buf_done(&t->piece);
         engine_write_done(&t->write);
+        held_pin_leave(t);
         if (t->served)
                 registry_let_go(TAKE(t->served));
 }
@@ -220,8 +226,6 @@ static void add_outcome(struct task *t)
                 piece.result = t->piece.data;
                 piece.n_result_bytes = t->piece.n_bytes;
                 piece.rows = piece.end ? t->read.count.n_rows : 0;
-                piece.cut_c = piece.end ? t->read.cut_c : 0;
-                piece.cut_e = piece.end ? t->read.cut_e : 0;
         } else {
                 piece.result = w->result.data;
                 piece.n_result_bytes = w->result.n_bytes;
@@ -231,6 +235,27 @@ static void add_outcome(struct task *t)
                 piece.replayed = w->replayed;
         }
         add_piece(rq, &piece);
+}
+
+void request_on_pin(struct task *t)
+{
+        struct request *rq = t->rq;
+        struct frame_piece piece = { .shard = t->index, .pinned = true };
+        bool is_only_pinned = !rq->f.sql.n_bytes;
+
+        if (t->failure) {
+                t->more = false;
+                add_outcome(t);
+                end_task(t);
+        } else {
+                piece.cut_c = t->pin->pin.cut_c;
+                piece.cut_e = t->pin->pin.cut_e;
+                piece.end = is_only_pinned;
+                add_piece(rq, &piece);
+                if (is_only_pinned)
+                        end_task(t);
+        }
+        service_mark_dirty(rq->service, rq);
 }
 
 void request_settle(struct request *rq)
@@ -270,10 +295,13 @@ static bool may_start(const struct request *rq)
 
 void request_resume(struct request *rq)
 {
-        for (uint32_t n = 0; n < rq->n_tasks && may_start(rq); n++) {
+        for (uint32_t n = 0; n < rq->n_tasks; n++) {
                 struct task *t = &rq->tasks[rq->next_task];
+                bool is_over = atomic_load_explicit(&t->cancelled, memory_order_relaxed);
 
-                if (t->state == TASK_WAITING)
+                if (!is_over && !may_start(rq))
+                        return;
+                if (t->state == TASK_WAITING && held_pin_is_free(t))
                         task_start(t);
                 rq->next_task = rq->next_task + 1 < rq->n_tasks ? rq->next_task + 1 : 0;
         }
@@ -285,6 +313,11 @@ void request_on_task(struct task *t)
 
         rq->n_running--;
         t->state = TASK_WAITING;
+        if (t->step != STEP_READ) {
+                held_pins_on_task(t);
+                return;
+        }
+        held_pin_put(t);
         if (rq->f.window_bytes)
                 rq->n_in_flight += t->piece.n_bytes;
         add_outcome(t);
@@ -303,17 +336,23 @@ void request_credit(struct request *rq, uint64_t n_bytes)
         request_resume(rq);
 }
 
+/* If it waits for a pin, it ends once that is free. */
+void request_cancel_shard(struct request *rq, uint32_t index)
+{
+        struct task *t = &rq->tasks[index];
+
+        atomic_store(&t->cancelled, true);
+        if (t->state == TASK_WAITING && held_pin_is_free(t))
+                task_start(t);
+        else if (t->state == TASK_RUNNING && rq->kind != METER_READ && task_withdraw(t))
+                service_task_done(rq->service, t);
+}
+
 void request_cancel(struct request *rq)
 {
         atomic_store(&rq->cancelled, true);
-        for (uint32_t i = 0; i < rq->n_tasks; i++) {
-                struct task *t = &rq->tasks[i];
-
-                if (t->state == TASK_WAITING)
-                        task_start(t);
-                else if (t->state == TASK_RUNNING && rq->kind != METER_READ && task_withdraw(t))
-                        service_task_done(rq->service, t);
-        }
+        for (uint32_t i = 0; i < rq->n_tasks; i++)
+                request_cancel_shard(rq, i);
 }
 
 void request_sweep(struct request *rq, int64_t now_us)
@@ -323,7 +362,7 @@ void request_sweep(struct request *rq, int64_t now_us)
         for (uint32_t i = 0; i < rq->n_tasks; i++) {
                 struct task *t = &rq->tasks[i];
 
-                if (t->state == TASK_WAITING &&
+                if (t->state == TASK_WAITING && held_pin_is_free(t) &&
                     (is_late || engine_read_is_too_old(&t->read, now_us)))
                         task_start(t);
         }
@@ -350,6 +389,21 @@ static void hold_shards(struct request *rq)
         }
 }
 
+/* Nothing of it has begun. */
+static void fail_all(struct request *rq, const struct err *e)
+{
+        struct frame_piece piece = { .end = true, .failure = e };
+
+        for (piece.shard = 0; piece.shard < rq->n_tasks; piece.shard++) {
+                struct task *t = &rq->tasks[piece.shard];
+
+                if (t->state == TASK_ENDED)
+                        continue;
+                add_piece(rq, &piece);
+                end_task(t);
+        }
+}
+
 static enum err_code check_request(struct stream *st, const struct frame *f, struct err *reterr)
 {
         struct service *s = st->service;
@@ -366,8 +420,12 @@ static enum err_code check_request(struct stream *st, const struct frame *f, str
                 return err_set(reterr, ERR_INVALID, "BAD_REQUEST", "a probe without a request_id");
         if (f->request_id.n_bytes && !f->probe && !f->write)
                 return err_set(reterr, ERR_INVALID, "BAD_REQUEST", "a read with a request_id");
+        if (f->write && (f->pin || f->pin_round))
+                return err_set(reterr, ERR_INVALID, "BAD_REQUEST", "a write with a pin");
         rc = hlc_observe(s->o.hlc, f->hlc, reterr);
-        return rc ? rc : hlc_observe(s->o.hlc, f->read_ts, reterr);
+        /* It may lie ahead on purpose (gate/cut.h): if our clock followed it, commits on shards
+         * that are not pinned yet would exceed it at once. */
+        return rc ? rc : hlc_check(s->o.hlc, f->read_ts, reterr);
 }
 
 void request_execute(struct stream *st, const struct frame *f, const uint8_t *message,
@@ -381,13 +439,17 @@ void request_execute(struct stream *st, const struct frame *f, const uint8_t *me
                 return;
         }
         if (f->body == FRAME_EXECUTE && f->cheap && !f->write && !f->probe && f->n_shards == 1 &&
-            !f->window_bytes) {
+            !f->window_bytes && !f->pin && !f->pin_round) {
                 if (try_inline(st, f))
                         return;
                 meter_handover();
         }
         rq = new_request(st, f, message, n_bytes);
         hold_shards(rq);
+        if (rq->kind == METER_READ && (f->read_ts || f->pin) && held_pins_begin(rq, &s->err)) {
+                meter_pins_refused();
+                fail_all(rq, &s->err);
+        }
         request_resume(rq);
         service_mark_dirty(s, rq);
 }

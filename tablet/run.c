@@ -46,6 +46,7 @@ enum err_code run_prepare(struct conn *c, const struct engine_stmt *st,
                 if (code)
                         return code;
         }
+        stmt_cache_take(cs);
         code = bind_params(c, cs, st, reterr);
         if (code) {
                 stmt_cache_put(&c->cache, cs);

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "proto/descriptors.h"
+#include "tablet/held_pin.h"
 #include "tablet/service_int.h"
 
 enum {
@@ -29,15 +30,20 @@ static void post_collect(struct service *s)
 
 void service_task_done(struct service *s, struct task *t)
 {
+        t->next_done = NULL;
+        service_tasks_done(s, t, t);
+}
+
+void service_tasks_done(struct service *s, struct task *head, struct task *tail)
+{
         bool was_posted;
 
-        t->next_done = NULL;
         pthread_mutex_lock(&s->mu);
         if (s->done_head)
-                s->done_tail->next_done = t;
+                s->done_tail->next_done = head;
         else
-                s->done_head = t;
-        s->done_tail = t;
+                s->done_head = head;
+        s->done_tail = tail;
         was_posted = s->is_posted;
         s->is_posted = true;
         pthread_mutex_unlock(&s->mu);
@@ -114,6 +120,7 @@ static void on_sweep(struct loop_timer *timer)
         {
                 HASH_ITER(hh, st->requests, rq, tmp_rq)
                 request_sweep(rq, now_us);
+                held_pins_sweep(st, now_us);
                 if (s->is_draining)
                         stream_drain_tick(st);
         }

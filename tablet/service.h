@@ -13,6 +13,8 @@ struct service_options {
         struct registry *registry;
         struct hlc *hlc;
         struct pool *readers;       /* reads that are not answered on the loop thread */
+        struct pool *pinners;       /* opens snapshots, and does nothing else */
+        uint64_t max_pins;          /* snapshots kept open at a time over all streams */
         const char *address;        /* "127.0.0.1:0" picks a free port */
         uint64_t max_message_bytes; /* of a request */
         uint64_t max_requests;      /* under way on one stream */

@@ -30,11 +30,19 @@ struct task {
         struct served_shard *served; /* NULL once it has ended */
         struct engine_write write;   /* of a write; of a read, to make the shard ready */
         struct engine_read read;
+        enum {
+                STEP_READ = 0,  /* or a write */
+                STEP_READY = 1, /* its pin's shard passes the writer */
+                STEP_OPEN = 2,  /* its pin is being opened, or is about to be */
+        } step;
+        struct held_pin *pin; /* NULL: none */
+        struct task *pin_prev, *pin_next;
+        _Atomic bool cancelled;
         struct pool_job job;
         struct buf piece;
         struct err *failure; /* malloc'ed */
         bool more;
-        struct task *next_done; /* guarded by service.mu */
+        struct task *next_done; /* guarded by service.mu, or of a list under way */
 };
 
 /* ---- requests (request.c) */
@@ -57,7 +65,10 @@ struct request {
         uint64_t n_in_flight; /* bytes sent and not yet credited */
         uint32_t n_running, n_left;
         uint32_t next_task; /* where to look first for one that waits */
-        struct buf out;     /* a reply that is being gathered */
+        uint32_t n_unready; /* tasks that pass their writers before pins are opened */
+        struct task *to_open;
+        struct pool_job open_job;
+        struct buf out; /* a reply that is being gathered */
         uint32_t n_tasks;
         struct task tasks[];
 };
@@ -67,6 +78,7 @@ void request_execute(struct stream *st, const struct frame *f, const uint8_t *me
                      size_t n_bytes);
 void request_refuse(struct stream *st, const struct frame *f, const struct err *e);
 void request_cancel(struct request *rq);
+void request_cancel_shard(struct request *rq, uint32_t index);
 void request_credit(struct request *rq, uint64_t n_bytes);
 /* The stream's queue has room again, or time has passed. */
 void request_resume(struct request *rq);
@@ -75,6 +87,8 @@ void request_resume(struct request *rq);
 void request_sweep(struct request *rq, int64_t now_us);
 /* A step of t has come back to the loop thread. */
 void request_on_task(struct task *t);
+/* Tells that its pin is open, or has failed with t->failure; starts nothing. */
+void request_on_pin(struct task *t);
 /* Sends what is to be sent; frees it if it has ended. */
 void request_settle(struct request *rq);
 
@@ -82,6 +96,9 @@ void request_settle(struct request *rq);
 void task_start(struct task *t);
 /* Fails it if it has not begun: true. */
 bool task_withdraw(struct task *t);
+/* Hands t->write over; its done runs if that works, else service_task_done() with the failure. */
+void task_submit_write(struct task *t);
+void task_set_failure(struct task *t, const struct err *e);
 
 /* ---- streams (stream.c) */
 struct stream {
@@ -89,6 +106,7 @@ struct stream {
         struct rpc_call *call;
         struct stream *prev, *next;
         struct request *requests; /* by id */
+        struct held_pin *pins;    /* by name */
         struct queued_reply *out_head, *out_tail;
         size_t n_queued_bytes; /* the one being written included */
         bool is_writing;
@@ -121,6 +139,7 @@ struct service {
         struct stream *streams;
         struct loop_timer sweep;
         uint64_t n_requests; /* whose stream is broken included */
+        uint64_t n_pins;
         bool is_draining;
         bool is_server_drained;
         void (*on_drained)(void *arg);
@@ -141,6 +160,8 @@ struct service {
 
 /* Any thread: t's step has ended; request_on_task() follows on the loop thread. */
 void service_task_done(struct service *s, struct task *t);
+/* Likewise a list of them, linked by next_done. */
+void service_tasks_done(struct service *s, struct task *head, struct task *tail);
 void service_mark_dirty(struct service *s, struct request *rq);
 void service_cork(struct service *s);
 void service_uncork(struct service *s);

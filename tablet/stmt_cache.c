@@ -19,6 +19,9 @@ static void drop_stmt(struct stmt_cache *cache, struct cached_stmt *cs)
         DL_DELETE(cache->by_use, cs);
         cache->n--;
         cache->n_bytes -= cs->n_bytes;
+        cs->is_kept = false;
+        if (cs->is_in_use)
+                return; /* goes when it is put back */
         sqlite3_finalize(cs->stmt);
         free(cs);
 }
@@ -34,6 +37,8 @@ struct cached_stmt *stmt_cache_find(struct stmt_cache *cache, const char *sql, s
         struct cached_stmt *cs;
 
         HASH_FIND(hh, cache->by_sql, sql, n_sql_bytes, cs);
+        if (cs && cs->is_in_use)
+                return NULL;
         if (cs && cache->by_use->prev != cs) {
                 DL_DELETE(cache->by_use, cs);
                 DL_APPEND(cache->by_use, cs);
@@ -64,6 +69,12 @@ static bool is_last(sqlite3 *db, const char *tail, const char *end)
 
 static void keep_stmt(struct stmt_cache *cache, struct cached_stmt *cs)
 {
+        struct cached_stmt *twin;
+
+        /* Two reads of one pin may run the same text. */
+        HASH_FIND(hh, cache->by_sql, cs->sql, cs->n_sql_bytes, twin);
+        if (twin)
+                return;
         cs->n_bytes = sizeof *cs + cs->n_sql_bytes +
                       (size_t)sqlite3_stmt_status(cs->stmt, SQLITE_STMTSTATUS_MEMUSED, 0);
         if (cs->n_bytes > cache->max_bytes / 2 || cache->max == 0)
@@ -113,6 +124,7 @@ void stmt_cache_put(struct stmt_cache *cache, struct cached_stmt *cs)
         sqlite3_reset(cs->stmt);
         if (cs->n_params)
                 sqlite3_clear_bindings(cs->stmt);
+        cs->is_in_use = false;
         if (cs->is_kept)
                 return;
         sqlite3_finalize(cs->stmt);

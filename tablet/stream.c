@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "common/log.h"
+#include "tablet/held_pin.h"
 
 /* A message that waits for the one before, or is being written (then b is empty). */
 struct queued_reply {
@@ -37,6 +38,7 @@ static void free_stream(struct stream *st)
                 buf_done(&rq->out);
                 request_cancel(rq);
         }
+        held_pins_drop(st);
         DL_DELETE(st->service->streams, st);
         free_queue(st);
         free(st);
@@ -161,6 +163,19 @@ static enum err_code check_id(const struct stream *st, const struct frame *f, st
         return ERR_OK;
 }
 
+static void cancel(struct request *rq, const struct frame *f)
+{
+        uint32_t shard;
+        size_t at = 0;
+
+        if (!f->cancel_shards.n_bytes)
+                request_cancel(rq);
+        while (frame_next_cancelled(f, &at, &shard)) {
+                if (shard < rq->n_tasks)
+                        request_cancel_shard(rq, shard);
+        }
+}
+
 static enum err_code run_frame(struct stream *st, const struct frame *f, struct bytes message,
                                struct err *reterr)
 {
@@ -173,9 +188,11 @@ static enum err_code run_frame(struct stream *st, const struct frame *f, struct 
                         request_execute(st, f, message.data, message.n_bytes);
                 return rc;
         }
+        if (f->body == FRAME_RELEASE)
+                held_pins_release(st, f->pin);
         HASH_FIND(hh, st->requests, &f->id, sizeof f->id, rq);
         if (rq && f->body == FRAME_CANCEL)
-                request_cancel(rq);
+                cancel(rq, f);
         else if (rq && f->body == FRAME_CREDIT)
                 request_credit(rq, f->credit_bytes);
         return ERR_OK;

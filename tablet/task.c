@@ -1,10 +1,11 @@
 /* task.c - one shard's share of a request: a read, in pieces, or a write. Started on the loop
  * thread, run on a pool or by the shard's writer, and reported back. */
-#include "tablet/service_int.h"
+#include "tablet/held_pin.h"
 
+#include <assert.h>
 #include <string.h>
 
-static void set_failure(struct task *t, const struct err *e)
+void task_set_failure(struct task *t, const struct err *e)
 {
         t->failure = xmalloc(sizeof *t->failure);
         *t->failure = *e;
@@ -18,7 +19,10 @@ static void run_read(struct pool_job *job)
         struct err e;
 
         if (engine_read_run(&t->read, t->rq->chunk_bytes, &t->piece, &t->more, &e))
-                set_failure(t, &e);
+                task_set_failure(t, &e);
+        /* Nobody else reads in it. */
+        if (t->pin && !t->pin->key.id && (t->failure || !t->more))
+                engine_pin_close(&t->pin->pin);
         service_task_done(t->rq->service, t);
 }
 
@@ -28,7 +32,7 @@ static void submit_read(struct task *t)
         pool_submit(t->rq->service->o.readers, &t->job);
 }
 
-/* On the writer's thread: the shard is open, and its floor covers read_ts. */
+/* On the writer's thread: the shard is open. */
 static void on_ready(struct engine_write *w)
 {
         struct task *t = CONTAINER_OF(w, struct task, write);
@@ -51,13 +55,13 @@ static void on_written(struct engine_write *w)
         service_task_done(t->rq->service, t);
 }
 
-static void submit_write(struct task *t)
+void task_submit_write(struct task *t)
 {
         struct err e;
 
         if (engine_write_submit(&t->write, &e) == ERR_OK)
                 return;
-        set_failure(t, &e);
+        task_set_failure(t, &e);
         service_task_done(t->rq->service, t);
 }
 
@@ -79,21 +83,23 @@ static void start_write(struct task *t)
         t->write.request_digest = rq->f.request_digest;
         t->write.request_note = rq->f.request_note;
         t->write.min_ts = rq->f.read_ts;
-        submit_write(t);
+        task_submit_write(t);
 }
 
 static void start_read(struct task *t)
 {
         struct request *rq = t->rq;
 
-        engine_read_init(&t->read, served_shard_engine(t->served), &rq->stmt, rq->f.read_ts);
+        assert(t->pin || (!rq->f.pin && !rq->f.read_ts));
+        engine_read_init(&t->read, served_shard_engine(t->served), &rq->stmt,
+                         t->pin ? &t->pin->pin : NULL);
+        t->read.cancelled = &t->cancelled;
         if (engine_read_is_ready(&t->read)) {
                 submit_read(t);
                 return;
         }
         engine_write_init(&t->write, ENGINE_WRITE_READY, t->read.shard, &rq->stmt, on_ready);
-        t->write.min_ts = rq->f.read_ts;
-        submit_write(t);
+        task_submit_write(t);
 }
 
 void task_start(struct task *t)
@@ -102,6 +108,7 @@ void task_start(struct task *t)
 
         t->state = TASK_RUNNING;
         rq->n_running++;
+        held_pin_take(t);
         if (rq->kind != METER_READ)
                 start_write(t);
         else if (t->read.shard)
@@ -117,6 +124,6 @@ bool task_withdraw(struct task *t)
         if (!engine_write_withdraw(&t->write))
                 return false;
         err_set(&e, ERR_CANCELLED, "CANCELLED", "cancelled before it was started");
-        set_failure(t, &e);
+        task_set_failure(t, &e);
         return true;
 }

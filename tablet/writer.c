@@ -48,11 +48,15 @@ enum err_code engine_write_submit(struct engine_write *w, struct err *reterr)
 
         w->n_bytes = write_bytes(w);
         pthread_mutex_lock(&s->mu);
-        is_full = w->kind != ENGINE_WRITE_CLOSE &&
+        is_full = w->kind != ENGINE_WRITE_CLOSE && w->kind != ENGINE_WRITE_READY &&
                   (s->n_queued >= o->max_queue ||
                    (s->queue && s->n_queued_bytes + w->n_bytes > o->max_queue_bytes));
         if (!is_full) {
-                DL_APPEND(s->queue, w);
+                /* A read waits for it, in no order with the writes. */
+                if (w->kind == ENGINE_WRITE_READY)
+                        DL_PREPEND(s->queue, w);
+                else
+                        DL_APPEND(s->queue, w);
                 s->n_queued++;
                 s->n_queued_bytes += w->n_bytes;
                 wake = !s->scheduled;
@@ -345,7 +349,7 @@ static void commit(struct batch *b)
         if (rc == SQLITE_OK)
                 rc = conn_exec(b->c, b->ts || b->floor ? CONN_COMMIT : CONN_ROLLBACK);
         outcome = judge(b, rc);
-        clock_end_commit(s, b->ts, b->floor, outcome);
+        clock_end_commit(s, b->ts, b->floor_wanted, b->floor, outcome);
         if (outcome == COMMIT_IN_DOUBT) {
                 /* What we know of the file may be wrong: it is read again before anybody uses it.
                  */
@@ -394,6 +398,10 @@ static void run_batch(struct engine_shard *s, struct conn *c)
                         return;
                 }
                 code = member_check(w, &e);
+                if (!code && w->kind == ENGINE_WRITE_READY && clock_settle(s, w->min_ts)) {
+                        batch_finish(w, NULL);
+                        continue;
+                }
                 if (!code && !b.is_open)
                         code = begin(&b, &e);
                 if (code) {

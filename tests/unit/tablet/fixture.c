@@ -339,24 +339,29 @@ void env_read_with(struct env *env, const struct engine_stmt *st, uint64_t read_
                    struct outcome *ret)
 {
         struct buf out = BUF_INIT(0);
+        struct engine_pin p = { 0 };
         struct engine_read r;
         bool more;
 
         memset(ret, 0, sizeof *ret);
         ret->err = (struct err)ERR_INIT;
-        engine_read_init(&r, env->shard, st, read_ts);
-        if (!engine_read_is_ready(&r))
-                env_ready(env, read_ts);
-        ck_assert(engine_read_is_ready(&r));
+        if (!engine_pin_is_ready(env->shard, read_ts, false))
+                env_ready(env, 0);
+        if (read_ts && engine_pin_open(&p, env->shard, read_ts, &ret->err)) {
+                describe(ret, &out);
+                return;
+        }
+        engine_read_init(&r, env->shard, st, read_ts ? &p : NULL);
         do {
                 if (engine_read_run(&r, 0, &out, &more, &ret->err))
                         break;
         } while (more);
         describe(ret, &out);
         ret->n_rows = r.count.n_rows;
-        ret->cut_c = r.cut_c;
-        ret->cut_e = r.cut_e;
+        ret->cut_c = p.cut_c;
+        ret->cut_e = p.cut_e;
         engine_read_done(&r);
+        engine_pin_close(&p);
         buf_done(&out);
 }
 

@@ -81,7 +81,7 @@ START_TEST(a_reader_holds_it_back)
         bool more;
 
         write_rows(10);
-        engine_read_init(&r, env.shard, &st, 0);
+        engine_read_init(&r, env.shard, &st, NULL);
         ck_assert_int_eq(engine_read_run(&r, 1, &out, &more, NULL), ERR_OK);
         ck_assert(more);
         before = n_checkpoints("partial") + n_checkpoints("complete");

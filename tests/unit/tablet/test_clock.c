@@ -61,6 +61,15 @@ static struct outcome pin(uint64_t read_ts)
         return o;
 }
 
+/* One that is exact at read_ts at least. */
+static struct outcome pin_settled(uint64_t read_ts)
+{
+        if (!engine_pin_is_ready(env.shard, read_ts, true))
+                env_ready(&env, read_ts);
+        ck_assert(engine_pin_is_ready(env.shard, read_ts, true));
+        return pin(read_ts);
+}
+
 START_TEST(a_pin_is_exact_on_an_interval)
 {
         uint64_t first = write_row(), r = first + hlc_from_us(1000);
@@ -101,7 +110,7 @@ START_TEST(the_floor_outlives)
         for (int i = 0; i < 5; i++) {
                 r = hlc_now(&env.hlc) +
                     hlc_from_us(5 * 1000 * 1000); /* ahead of the clock, within the skew */
-                pin(r);
+                ck_assert_uint_ge(pin_settled(r).cut_e, r);
                 if (returns[_i].crash)
                         env_crash(&env);
                 else
@@ -137,23 +146,79 @@ START_TEST(timestamps_rise_over_restarts)
 }
 END_TEST
 
-/* A floor is never promised beyond what is durable. */
-START_TEST(a_pin_waits_for_the_floor)
+/* A floor is never promised beyond what is durable: a pin that does not wait is exact up to there.
+ */
+START_TEST(a_pin_takes_the_floor_there_is)
 {
-        struct engine_stmt st = { .sql = "SELECT 1", .n_sql_bytes = 8, .deadline_us = INT64_MAX };
-        struct buf out = BUF_INIT(0);
-        struct engine_read r;
-        bool done;
+        uint64_t first = write_row(), far = hlc_now(&env.hlc) + hlc_from_us(30 * 1000 * 1000);
+        struct outcome o;
+
+        ck_assert(engine_pin_is_ready(env.shard, far, false));
+        ck_assert(!engine_pin_is_ready(env.shard, far, true));
+        o = pin(far);
+        ck_assert_uint_eq(o.cut_c, first);
+        ck_assert_uint_ge(o.cut_e, first);
+        ck_assert_uint_lt(o.cut_e, far);
+        ck_assert_uint_gt(write_row(), o.cut_e);
+        ck_assert_uint_ge(pin_settled(far).cut_e, far);
+        ck_assert_uint_gt(write_row(), far);
+}
+END_TEST
+
+/* What another read has raised the floor to holds for everybody. */
+START_TEST(a_pin_gains_from_a_higher_floor)
+{
+        uint64_t first = write_row(), r = hlc_now(&env.hlc) + hlc_from_us(1000);
+
+        pin_settled(r);
+        ck_assert_uint_ge(pin(first).cut_e, r);
+}
+END_TEST
+
+START_TEST(reads_of_a_pin_see_one_snapshot)
+{
+        static const char sql[] = "SELECT count(*) FROM t";
+        struct engine_stmt st = { .sql = sql,
+                                  .n_sql_bytes = sizeof sql - 1,
+                                  .omit_columns = true,
+                                  .deadline_us = INT64_MAX };
+        struct engine_stmt rows = st;
+        struct engine_pin p;
+        struct engine_read r[3];
+        struct buf out[3] = { BUF_INIT(0), BUF_INIT(0), BUF_INIT(0) };
+        char text[64];
+        bool more;
 
         write_row();
-        engine_read_init(&r, env.shard, &st, hlc_now(&env.hlc) + hlc_from_us(30 * 1000 * 1000));
-        ck_assert(!engine_read_is_ready(&r));
-        ck_assert_int_eq(engine_read_try(&r, &out, &done, NULL), ERR_OK);
-        ck_assert(!done);
-        env_ready(&env, r.read_ts);
-        ck_assert(engine_read_is_ready(&r));
-        engine_read_done(&r);
-        buf_done(&out);
+        write_row();
+        ck_assert_int_eq(engine_pin_open(&p, env.shard, hlc_now(&env.hlc), NULL), ERR_OK);
+        rows.sql = "SELECT id FROM t";
+        rows.n_sql_bytes = strlen(rows.sql);
+        /* The same text twice, taking turns, and another in between, with writes around them. */
+        for (int i = 0; i < 2; i++)
+                engine_read_init(&r[i], env.shard, &rows, &p);
+        for (int i = 0; i < 2; i++) {
+                ck_assert_int_eq(engine_read_run(&r[i], 1, &out[i], &more, NULL), ERR_OK);
+                ck_assert(more);
+                write_row();
+        }
+        engine_read_init(&r[2], env.shard, &st, &p);
+        ck_assert_int_eq(engine_read_run(&r[2], 0, &out[2], &more, NULL), ERR_OK);
+        for (int i = 0; i < 2; i++) {
+                do
+                        ck_assert_int_eq(engine_read_run(&r[i], 1, &out[i], &more, NULL), ERR_OK);
+                while (more);
+                write_row();
+        }
+        for (int i = 0; i < 3; i++) {
+                text[0] = '\0';
+                describe_result(out[i].data, out[i].n_bytes, text, sizeof text, NULL, 0);
+                ck_assert_str_eq(text, i < 2 ? "1;2;" : "2;");
+                engine_read_done(&r[i]);
+                buf_done(&out[i]);
+        }
+        engine_pin_close(&p);
+        ck_assert_str_eq(pin(1).text, "6;");
 }
 END_TEST
 
@@ -205,6 +270,36 @@ START_TEST(a_pin_during_a_commit)
 }
 END_TEST
 
+/* The write that a settled pin waits for is not the whole queue: it passes before it. */
+START_TEST(a_settled_pin_waits_for_the_commit)
+{
+        struct write_try r, ready;
+        struct outcome o;
+        uint64_t read_ts;
+
+        pin_settled(write_row() + 1);
+        faulty_disk_hold_sync();
+        request_init(&r, &env, ENGINE_WRITE_EXECUTE, "INSERT INTO t DEFAULT VALUES");
+        request_submit(&r);
+        faulty_disk_await_sync();
+        read_ts = hlc_now(&env.hlc) + hlc_from_us(1000);
+        ck_assert(!engine_pin_is_ready(env.shard, read_ts, true));
+        request_init(&ready, &env, ENGINE_WRITE_READY, "");
+        ready.w.min_ts = read_ts;
+        request_submit(&ready);
+        ck_assert(!engine_pin_is_ready(env.shard, read_ts, true));
+        faulty_disk_release_sync();
+        request_wait(&ready);
+        ck_assert(engine_pin_is_ready(env.shard, read_ts, true));
+        o = pin(read_ts);
+        ck_assert_uint_eq(o.cut_c, request_wait(&r)->commit_ts);
+        ck_assert_uint_ge(o.cut_e, read_ts);
+        ck_assert_uint_gt(write_row(), read_ts);
+        request_done(&ready);
+        request_done(&r);
+}
+END_TEST
+
 /* A commit of unknown outcome may come back after a crash: until another one has taken its place,
  * no pin is exact beyond it. */
 START_TEST(a_commit_in_doubt)
@@ -222,7 +317,12 @@ START_TEST(a_commit_in_doubt)
         ck_assert_str_eq(o.text, "1;");
         ck_assert_uint_eq(o.cut_c, first);
         ck_assert_uint_lt(o.cut_e, doubtful + hlc_from_us(1000));
-        write_row();
+        /* Whoever waits has another one put in its place. */
+        o = pin_settled(doubtful + hlc_from_us(1000));
+        ck_assert_str_eq(o.text, "1;");
+        ck_assert_uint_eq(o.cut_c, first);
+        ck_assert_uint_ge(o.cut_e, doubtful + hlc_from_us(1000));
+        ck_assert_uint_gt(write_row(), doubtful + hlc_from_us(1000));
         o = pin(hlc_now(&env.hlc) + 1);
         ck_assert_str_eq(o.text, "2;");
         ck_assert_uint_gt(o.cut_e, doubtful);
@@ -312,7 +412,10 @@ static Suite *suite(void)
         tcase_add_test(t, reads_without_read_ts_raise_nothing);
         tcase_add_loop_test(t, the_floor_outlives, 0, ARRAY_LEN(returns));
         tcase_add_loop_test(t, timestamps_rise_over_restarts, 0, ARRAY_LEN(returns));
-        tcase_add_test(t, a_pin_waits_for_the_floor);
+        tcase_add_test(t, a_pin_takes_the_floor_there_is);
+        tcase_add_test(t, a_pin_gains_from_a_higher_floor);
+        tcase_add_test(t, reads_of_a_pin_see_one_snapshot);
+        tcase_add_test(t, a_settled_pin_waits_for_the_commit);
         tcase_add_test(t, raising_the_floor_leaves_last_ts);
         tcase_add_test(t, writes_exceed_what_their_session_saw);
         tcase_add_test(t, a_pin_during_a_commit);

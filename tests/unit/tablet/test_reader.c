@@ -58,7 +58,7 @@ START_TEST(in_pieces)
         text[0] = columns[0] = want[0] = '\0';
         for (int i = 1; i <= 1000; i++)
                 sprintf(want + strlen(want), "%d|row %d;", i, i);
-        engine_read_init(&r, env.shard, &st, 0);
+        engine_read_init(&r, env.shard, &st, NULL);
         for (; more; n++) {
                 ck_assert_int_eq(engine_read_run(&r, chunkings[_i].chunk_bytes, &out, &more, NULL),
                                  ERR_OK);
@@ -85,7 +85,7 @@ START_TEST(pieces_are_of_one_snapshot)
         struct engine_read r;
         bool more = true;
 
-        engine_read_init(&r, env.shard, &st, 0);
+        engine_read_init(&r, env.shard, &st, NULL);
         ck_assert_int_eq(engine_read_run(&r, 100, &out, &more, NULL), ERR_OK);
         ck_assert(more);
         ck_assert_str_eq(env_write(&env, "DELETE FROM t"), "changes=1000 ");
@@ -123,7 +123,7 @@ START_TEST(goes_on_on_another_thread)
         bool more;
 
         st.now_ms = 5000;
-        engine_read_init(&r, env.shard, &st, 0);
+        engine_read_init(&r, env.shard, &st, NULL);
         ck_assert_int_eq(engine_read_run(&r, 100, &out, &more, NULL), ERR_OK);
         ck_assert_int_eq(pthread_create(&thread, NULL, run_rest, &r), 0);
         pthread_join(thread, NULL);
@@ -211,7 +211,7 @@ START_TEST(within_a_budget)
 
         buf_add(&out, "before", 6);
         env_read(&env, "SELECT 1"); /* leaves an idle connection */
-        engine_read_init(&r, env.shard, &st, 0);
+        engine_read_init(&r, env.shard, &st, NULL);
         ck_assert_int_eq(engine_read_try(&r, &out, &done, &e), done && e.code ? e.code : ERR_OK);
         ck_assert_msg(done == tries[_i].done, "%s: done %d", tries[_i].label, done);
         ck_assert_int_eq(memcmp(out.data, "before", 6), 0);
@@ -238,7 +238,7 @@ START_TEST(never_opens_anything)
 
         env_close(&env);
         env_open(&env);
-        engine_read_init(&r, env.shard, &st, 0);
+        engine_read_init(&r, env.shard, &st, NULL);
         ck_assert_int_eq(engine_read_try(&r, &out, &done, NULL), ERR_OK);
         ck_assert(!done); /* the shard is not open */
         env_ready(&env, 0);
@@ -304,13 +304,13 @@ START_TEST(between_two_pieces)
         bool more;
 
         st.cancelled = &cancelled;
-        engine_read_init(&r, env.shard, &st, 0);
+        engine_read_init(&r, env.shard, &st, NULL);
         ck_assert_int_eq(engine_read_run(&r, 100, &out, &more, &e), ERR_OK);
         cancelled = true;
         ck_assert_int_eq(engine_read_run(&r, 100, &out, &more, &e), ERR_CANCELLED);
         ck_assert(!more);
         cancelled = false;
-        engine_read_init(&r, env.shard, &st, 0);
+        engine_read_init(&r, env.shard, &st, NULL);
         ck_assert_int_eq(engine_read_run(&r, 100, &out, &more, &e), ERR_OK);
         st.deadline_us = mono_us();
         ck_assert_int_eq(engine_read_run(&r, 100, &out, &more, &e), ERR_DEADLINE);
@@ -332,7 +332,7 @@ START_TEST(too_old)
         env.o.max_read_ms = 20;
         env_open(&env);
         env_ready(&env, 0);
-        engine_read_init(&r, env.shard, &st, 0);
+        engine_read_init(&r, env.shard, &st, NULL);
         ck_assert(!engine_read_is_too_old(&r, INT64_MAX)); /* has not begun */
         ck_assert_int_eq(engine_read_run(&r, 100, &out, &more, &e), ERR_OK);
         read_endless(&running);
@@ -363,14 +363,14 @@ START_TEST(connections_are_bounded)
         for (int i = 0; i < MAX; i++) {
                 enum err_code rc;
 
-                engine_read_init(&r[i], env.shard, &st, 0);
+                engine_read_init(&r[i], env.shard, &st, NULL);
                 do /* the writer may not have put its connection down yet */
                         rc = engine_read_run(&r[i], 100, &out, &more, &e);
                 while (rc && i == MAX - 1);
                 ck_assert_int_eq(rc, ERR_OK);
         }
         ck_assert_uint_eq(metric_value(open), MAX);
-        engine_read_init(&r[MAX], env.shard, &st, 0);
+        engine_read_init(&r[MAX], env.shard, &st, NULL);
         ck_assert_int_eq(engine_read_run(&r[MAX], 100, &out, &more, &e), ERR_EXHAUSTED);
         ck_assert_str_eq(e.reason, "TOO_MANY_READS");
         ck_assert_str_eq(env_write(&env, "DELETE FROM t WHERE id = 1"),

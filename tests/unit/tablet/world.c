@@ -79,6 +79,7 @@ void world_open(struct world *w)
         meters_init();
         w->loop = loop_new();
         w->readers = pool_new("reader", 4);
+        w->pinners = pool_new("pinner", 1);
         w->writers = pool_new("writer", ENV_WRITER_THREADS);
         w->eo.data_dir = w->dir;
         w->eo.writers = w->writers;
@@ -92,6 +93,9 @@ void world_open(struct world *w)
         w->so.registry = w->registry;
         w->so.hlc = &w->hlc;
         w->so.readers = w->readers;
+        w->so.pinners = w->pinners;
+        if (!w->so.max_pins)
+                w->so.max_pins = 64;
         ck_assert_msg(service_start(&w->so, &w->service, &e) == ERR_OK, "%s", e.msg);
         snprintf(address, sizeof address, "127.0.0.1:%d",
                  rpc_server_port(service_server(w->service)));
@@ -138,6 +142,7 @@ void world_done(struct world *w)
         service_free(w->service);
         registry_free(w->registry);
         pool_free(w->readers);
+        pool_free(w->pinners);
         engine_free(w->engine);
         pool_free(w->writers);
         loop_free(w->loop);
@@ -339,11 +344,13 @@ static void note_piece(struct answer *a, const Shoal__V1__ShardReply *s, char *t
                 describe_result(s->result.data, s->result.len, text, n_text, columns,
                                 sizeof columns);
         a->is_replayed = a->is_replayed || s->replayed;
+        if (s->pinned) {
+                a->cut_c = s->cut_c;
+                a->cut_e = s->cut_e;
+        }
         if (!s->end)
                 return;
         a->commit_ts = s->commit_ts;
-        a->cut_c = s->cut_c;
-        a->cut_e = s->cut_e;
         a->n_rows = s->rows;
         snprintf(a->note, sizeof a->note, "%.*s", (int)s->request_note.len,
                  (const char *)s->request_note.data);

@@ -15,7 +15,7 @@ struct world {
         char dir[64];
         struct loop *loop;
         struct hlc hlc;
-        struct pool *readers, *writers;
+        struct pool *readers, *writers, *pinners;
         struct engine_options eo;  /* may be changed before world_open() */
         struct service_options so; /* likewise */
         struct engine *engine;
