@@ -38,6 +38,7 @@ static void drop_plan(struct execution *x)
 
 void execute_stop(struct execution *x)
 {
+        execute_cut_stop(x);
         x->finish = finish_free(x->finish);
         for (size_t i = 0; i < x->n_parts; i++)
                 x->parts[i].scatter = scatter_free(x->parts[i].scatter);
@@ -183,26 +184,38 @@ void execute_fail(struct execution *x, const struct err *e)
 
 /* ---- rows */
 
-/* Of n_bytes more. Streams hold little, and what they hold is bounded elsewhere; what a write gives
- * was limited by the shard, which has committed it: too late to refuse. */
-static enum err_code check_size(struct execution *x, size_t n_bytes, struct err *reterr)
+enum err_code execute_check_size(const struct execution *x, size_t n_more, size_t n_new,
+                                 struct err *reterr)
 {
-        struct gate *g = x->gate;
+        const struct gate *g = x->gate;
 
-        if (x->run && !x->run->read_only)
-                return ERR_OK;
-        if (x->max_bytes && x->n_bytes > x->max_bytes)
+        if (x->max_bytes && x->n_bytes + n_more > x->max_bytes)
                 return err_set(reterr, ERR_EXHAUSTED, "RESULT_TOO_LARGE",
                                "the result is larger than %llu bytes; ExecuteStream has no such "
                                "limit",
                                (unsigned long long)x->max_bytes);
         if (x->request.streaming)
                 return ERR_OK;
-        if (g->n_result_bytes + n_bytes > g->options.results_memory)
+        if (g->n_result_bytes + n_new > g->options.results_memory)
                 return err_set(reterr, ERR_EXHAUSTED, "RESULTS_MEMORY",
                                "answers in one piece take all the memory this gate has for them; "
                                "ExecuteStream needs little");
-        g->n_result_bytes += n_bytes;
+        return ERR_OK;
+}
+
+/* n_bytes more, in x->n_bytes already. Streams hold little, and what they hold is bounded
+ * elsewhere; what a write gives was limited by the shard, which has committed it: too late to
+ * refuse. */
+static enum err_code count_size(struct execution *x, size_t n_bytes, struct err *reterr)
+{
+        enum err_code rc;
+
+        if (x->run && !x->run->read_only)
+                return ERR_OK;
+        rc = execute_check_size(x, 0, n_bytes, reterr);
+        if (rc || x->request.streaming)
+                return rc;
+        x->gate->n_result_bytes += n_bytes;
         x->n_counted_bytes += n_bytes;
         return ERR_OK;
 }
@@ -218,7 +231,7 @@ bool execute_give(struct execution *x, grpc_slice rows, size_t tag)
                 return true;
         }
         x->n_bytes += n_bytes;
-        if (check_size(x, n_bytes, &e)) {
+        if (count_size(x, n_bytes, &e)) {
                 grpc_slice_unref(rows);
                 execute_fail(x, &e);
                 return false;

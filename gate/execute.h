@@ -13,6 +13,7 @@
 #include "common/err.h"
 #include "gate/analyze.h"
 #include "gate/bind.h"
+#include "gate/cut.h"
 #include "gate/ddl.h"
 #include "gate/finish.h"
 #include "gate/gate.h"
@@ -62,6 +63,8 @@ struct execution_part {
         struct execution *x;
         struct scatter *scatter;
         size_t index;
+        uint64_t *bits; /* the shards it goes to */
+        size_t n_shards;
 };
 
 struct execution {
@@ -92,6 +95,7 @@ struct execution {
         struct execution_part *parts;
         size_t n_parts, n_parts_ended;
         struct finish *finish;
+        struct execute_cut *cut; /* execute_cut.c; NULL: one read of one shard */
         struct topology_wait wait;
 
         struct sequence_use use;

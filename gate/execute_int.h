@@ -17,6 +17,10 @@ void execute_fail(struct execution *x, const struct err *e);
 void execute_succeed(struct execution *x);
 /* Hands rows to the owner, or fails for their size. Takes the slice. False: x may be gone. */
 bool execute_give(struct execution *x, grpc_slice rows, size_t tag);
+/* May it grow to n_more bytes above the limit's count, of which n_new are not in
+ * gate.n_result_bytes yet? ERR_EXHAUSTED (RESULT_TOO_LARGE, RESULTS_MEMORY). */
+enum err_code execute_check_size(const struct execution *x, size_t n_more, size_t n_new,
+                                 struct err *reterr) must_check_;
 /* Stops what runs on shards and in the finish. */
 void execute_stop(struct execution *x);
 
@@ -35,6 +39,28 @@ enum err_code execute_send_part(struct execution *x, size_t part, const uint64_t
                                 struct err *reterr) must_check_;
 /* Room for one bit per shard; NULL: the arena is full. */
 uint64_t *execute_alloc_bits(struct execution *x) must_check_;
+
+/* Rows of a shard of the part's scatter go to the finish or to the owner. Takes the slice. False: x
+ * may be gone. */
+bool execute_take_rows(struct execution_part *part, size_t shard, grpc_slice rows);
+/* The request for a part of a read. */
+void execute_make_read(const struct execution *x, size_t part, struct tablet_execute *ret_request);
+
+/* ---- execute_cut.c */
+
+/* The parts are routed: makes x->cut if they have to show one moment. */
+enum err_code execute_cut_begin(struct execution *x, struct err *reterr) must_check_;
+/* Puts what the cut needs into a request of a part. */
+void execute_cut_fill(const struct execution *x, struct tablet_execute *request);
+/* Rows of a shard of the part's scatter. True: they are kept for later, or x may be gone; otherwise
+ * they may be used now. */
+bool execute_cut_hold(struct execution_part *part, size_t shard, grpc_slice rows);
+/* The shard is pinned. x may be gone afterwards. */
+void execute_cut_on_pin(struct execution_part *part, size_t shard, uint64_t c, uint64_t e);
+/* All rows have come: tablets need not keep the snapshots. */
+void execute_cut_release(struct execution *x);
+/* Before the scatters go. */
+void execute_cut_stop(struct execution *x);
 
 /* ---- execute_write.c */
 

@@ -127,25 +127,43 @@ static uint64_t count_rows(const struct execution *x)
         return n;
 }
 
+bool execute_take_rows(struct execution_part *part, size_t shard, grpc_slice rows)
+{
+        struct execution *x = part->x;
+        size_t tag = part->index << TAG_PART_SHIFT | shard;
+
+        if (!x->finish)
+                return execute_give(x, rows, tag);
+        finish_load(x->finish, part->index, GRPC_SLICE_START_PTR(rows), GRPC_SLICE_LENGTH(rows),
+                    &rows, tag);
+        grpc_slice_unref(rows);
+        return true;
+}
+
 static void on_part_result(void *arg, struct scatter *s, size_t i, const uint8_t *result,
                            size_t n_bytes, const grpc_slice *slice)
 {
-        struct execution_part *part = arg;
-        struct execution *x = part->x;
         size_t at = (size_t)(result - GRPC_SLICE_START_PTR(*slice));
-        size_t tag = part->index << TAG_PART_SHIFT | i;
+        grpc_slice rows = grpc_slice_sub(*slice, at, at + n_bytes);
 
         (void)s;
-        if (x->finish)
-                finish_load(x->finish, part->index, result, n_bytes, slice, tag);
+        if (execute_cut_hold(arg, i, rows))
+                grpc_slice_unref(rows);
         else
-                execute_give(x, grpc_slice_sub(*slice, at, at + n_bytes), tag);
+                (void)execute_take_rows(arg, i, rows);
+}
+
+static void on_part_pin(void *arg, struct scatter *s, size_t i, uint64_t c, uint64_t e)
+{
+        (void)s;
+        execute_cut_on_pin(arg, i, c, e);
 }
 
 static void end_parts(struct execution *x)
 {
         struct err e = ERR_INIT;
 
+        execute_cut_release(x);
         if (x->finish) {
                 finish_run(x->finish);
         } else if (x->max_rows && count_rows(x) > x->max_rows && !x->discard_rows) {
@@ -234,6 +252,7 @@ enum err_code execute_send_part(struct execution *x, size_t part, const uint64_t
                 .catalog = x->catalog,
                 .shard_bits = bits,
                 .deadline_us = x->request.deadline_us,
+                .is_open = x->cut,
                 .events = events,
                 .arg = &x->parts[part],
         };
@@ -245,56 +264,72 @@ enum err_code execute_send_part(struct execution *x, size_t part, const uint64_t
         return ERR_OK;
 }
 
+void execute_make_read(const struct execution *x, size_t part, struct tablet_execute *ret_request)
+{
+        execute_fill_request(x, &x->run->parts[part], ret_request);
+        execute_cut_fill(x, ret_request);
+        /* What is collected in one piece is bounded by its size; the rest by what is on the way. */
+        if (x->finish || x->request.streaming || x->discard_rows) {
+                ret_request->window_bytes = choose_window(x, x->parts[part].n_shards);
+                ret_request->chunk_bytes = CHUNK_BYTES;
+        } else {
+                ret_request->chunk_bytes = UNARY_CHUNK_BYTES;
+        }
+}
+
 static enum err_code send_part(struct execution *x, size_t i, struct err *reterr)
 {
-        static const struct scatter_events events = { on_part_result, on_part_end };
-        uint64_t *bits = execute_alloc_bits(x);
+        static const struct scatter_events events = {
+                .on_result = on_part_result,
+                .on_pin = on_part_pin,
+                .on_end = on_part_end,
+        };
         struct tablet_execute request;
-        size_t n_shards;
-        enum err_code rc;
 
-        if (!bits)
+        execute_make_read(x, i, &request);
+        return execute_send_part(x, i, x->parts[i].bits, &request, &events, reterr);
+}
+
+/* Where each part goes, and whether they have to show one moment. */
+static enum err_code route_parts(struct execution *x, struct err *reterr)
+{
+        size_t n = x->run->n_parts;
+
+        x->parts = arena_calloc(x->arena, n, sizeof(*x->parts));
+        for (size_t i = 0; x->parts && i < n; i++) {
+                struct execution_part *part = &x->parts[i];
+                enum err_code rc;
+
+                part->x = x;
+                part->index = i;
+                part->bits = execute_alloc_bits(x);
+                if (!part->bits)
+                        break;
+                rc = plan_route(x->run, i, &x->values, part->bits, &part->n_shards, reterr);
+                if (rc)
+                        return rc;
+        }
+        if (arena_is_exhausted(x->arena))
                 return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
                                "the statement needs too much memory");
-        rc = plan_route(x->run, i, &x->values, bits, &n_shards, reterr);
-        if (rc)
-                return rc;
-        execute_fill_request(x, &x->run->parts[i], &request);
-        /* What is collected in one piece is bounded by its size; the rest by what is on the way. */
-        if (x->finish || x->request.streaming) {
-                request.window_bytes = choose_window(x, n_shards);
-                request.chunk_bytes = CHUNK_BYTES;
-        } else {
-                request.chunk_bytes = UNARY_CHUNK_BYTES;
-        }
-        return execute_send_part(x, i, bits, &request, &events, reterr);
+        x->n_parts = n;
+        return execute_cut_begin(x, reterr);
 }
 
 static void send_parts(struct execution *x)
 {
-        size_t n = x->run->n_parts;
+        enum err_code rc;
         struct err e;
 
-        if (!n) {
+        if (!x->run->n_parts) {
                 finish_run(x->finish);
                 return;
         }
-        x->parts = arena_calloc(x->arena, n, sizeof(*x->parts));
-        x->n_parts = x->parts ? n : 0;
-        for (size_t i = 0; i < x->n_parts; i++) {
-                x->parts[i].x = x;
-                x->parts[i].index = i;
-        }
-        for (size_t i = 0; i < n; i++) {
-                enum err_code rc = x->parts ? send_part(x, i, &e)
-                                            : err_set(&e, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
-                                                      "the statement needs too much memory");
-
-                if (rc) {
-                        execute_fail(x, &e);
-                        return;
-                }
-        }
+        rc = route_parts(x, &e);
+        for (size_t i = 0; !rc && i < x->n_parts; i++)
+                rc = send_part(x, i, &e);
+        if (rc)
+                execute_fail(x, &e);
 }
 
 void execute_run_parts(struct execution *x)

@@ -66,6 +66,7 @@ struct gate {
         struct refresher *refresher;
         struct gate_metrics *metrics;      /* any thread */
         size_t n_statements;               /* under way */
+        uint64_t last_pin;                 /* names of snapshots on tablets */
         size_t n_result_bytes;             /* held for answers in one piece */
         struct topology_listener listener; /* keeps the tablets as topo tells */
 };

@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One request to one tablet: shards first … first + n - 1 of the scatter. */
+/* One request to one tablet. */
 struct scatter_call {
         struct tablet_call call;
         struct scatter *scatter;
         const char *tablet_id;
-        uint32_t first, n;
+        const uint32_t *order; /* the request's shards, as indexes into the scatter's */
+        uint32_t n;
+        struct scatter_call
+            *next; /* of those that pin again, which are malloc'ed with their order */
 };
 
 /* Owner: the loop thread. Its arrays lie behind it in one allocation. */
@@ -20,12 +23,16 @@ struct scatter {
         struct catalog *catalog;
         const struct scatter_events *events;
         void *arg;
-        bool keep_going;
+        bool keep_going, is_open;
+        bool *freed;       /* set when it is */
         struct err *error; /* the first */
-        uint32_t n_shards, n_calls, n_calls_ended;
-        struct scatter_shard *shards; /* those of a call lie together */
+        uint32_t n_shards, n_first_calls;
+        uint32_t n_calls_left;
+        struct scatter_shard *shards; /* those of a first call lie together */
         struct tablet_shard *names;   /* of the same shards */
+        uint32_t *order;              /* 0, 1, 2 … */
         struct scatter_call *calls;
+        struct scatter_call *again; /* further calls */
 };
 
 size_t scatter_n_words(const struct catalog *c)
@@ -64,15 +71,19 @@ static void note_failure(struct scatter *s, struct scatter_shard *sh, const stru
         }
 }
 
-static void on_call_reply(struct tablet_call *call, const struct tablet_reply *r)
+static void abandon_calls(struct scatter *s)
 {
-        struct scatter_call *sc = CONTAINER_OF(call, struct scatter_call, call);
-        struct scatter *s = sc->scatter;
-        struct scatter_shard *sh = &s->shards[sc->first + r->shard];
+        for (uint32_t i = 0; i < s->n_first_calls; i++)
+                tablet_call_abandon(&s->calls[i].call);
+        for (struct scatter_call *c = s->again; c; c = c->next)
+                tablet_call_abandon(&c->call);
+}
 
-        if (sh->ended)
-                return;
+/* What the last piece of a shard tells, and the notes of any. */
+static void take_numbers(struct scatter_shard *sh, const struct tablet_reply *r)
+{
         sh->bytes += r->n_result_bytes;
+        sh->pinned = sh->pinned || r->pinned;
         if (r->end) {
                 sh->ended = true;
                 sh->rows = r->rows;
@@ -85,17 +96,57 @@ static void on_call_reply(struct tablet_call *call, const struct tablet_reply *r
                 memcpy(sh->request_note, r->request_note, r->n_note_bytes);
                 sh->n_note_bytes = r->n_note_bytes;
         }
-        if (r->failure) {
-                note_failure(s, sh, r->failure);
-                if (s->keep_going)
-                        return;
-                for (uint32_t i = 0; i < s->n_calls; i++)
-                        tablet_call_abandon(&s->calls[i].call);
+}
+
+/* Rows, then the pin: each may free the scatter. */
+static void pass_on(struct scatter *s, struct scatter_shard *sh, const struct tablet_reply *r)
+{
+        size_t i = (size_t)(sh - s->shards);
+        bool freed = false;
+
+        s->freed = &freed;
+        if (r->n_result_bytes && s->events->on_result)
+                s->events->on_result(s->arg, s, i, r->result, r->n_result_bytes, r->slice);
+        if (!freed && r->pinned && s->events->on_pin)
+                s->events->on_pin(s->arg, s, i, r->cut_c, r->cut_e);
+        if (!freed)
+                s->freed = NULL;
+}
+
+static void on_call_reply(struct tablet_call *call, const struct tablet_reply *r)
+{
+        struct scatter_call *sc = CONTAINER_OF(call, struct scatter_call, call);
+        struct scatter *s = sc->scatter;
+        struct scatter_shard *sh = &s->shards[sc->order[r->shard]];
+        struct err unpinned;
+
+        if (sh->call != sc) {
+                tablet_call_credit(call, r->n_result_bytes);
+                return;
+        }
+        if (sh->ended)
+                return;
+        take_numbers(sh, r);
+        if (!r->failure && (!sh->ended || sh->pinned || !s->is_open)) {
+                pass_on(s, sh, r);
+                return;
+        }
+        err_set(&unpinned, ERR_INTERNAL, "BAD_REPLY", "tablet %s has not told what its rows show",
+                sc->tablet_id);
+        note_failure(s, sh, r->failure ? r->failure : &unpinned);
+        if (s->keep_going)
+                return;
+        abandon_calls(s);
+        end_scatter(s);
+}
+
+static void check_end(struct scatter *s)
+{
+        if (s->error && !s->keep_going) {
+                abandon_calls(s);
                 end_scatter(s);
-        } else if (r->n_result_bytes && s->events->on_result) {
-                /* May free the scatter. */
-                s->events->on_result(s->arg, s, (size_t)(sh - s->shards), r->result,
-                                     r->n_result_bytes, r->slice);
+        } else if (!s->n_calls_left && !s->is_open) {
+                end_scatter(s);
         }
 }
 
@@ -104,19 +155,17 @@ static void on_call_end(struct tablet_call *call, const struct err *e)
         struct scatter_call *sc = CONTAINER_OF(call, struct scatter_call, call);
         struct scatter *s = sc->scatter;
 
-        s->n_calls_ended++;
-        for (uint32_t i = sc->first; e->code && i < sc->first + sc->n; i++) {
-                if (!s->shards[i].ended)
-                        note_failure(s, &s->shards[i], e);
+        s->n_calls_left--;
+        for (uint32_t i = 0; e->code && i < sc->n; i++) {
+                struct scatter_shard *sh = &s->shards[sc->order[i]];
+
+                if (sh->call == sc && !sh->ended)
+                        note_failure(s, sh, e);
         }
-        if (s->error && !s->keep_going) {
-                for (uint32_t i = 0; i < s->n_calls; i++)
-                        tablet_call_abandon(&s->calls[i].call);
-                end_scatter(s);
-        } else if (s->n_calls_ended == s->n_calls) {
-                end_scatter(s);
-        }
+        check_end(s);
 }
+
+static const struct tablet_call_events call_events = { on_call_reply, on_call_end };
 
 /* Puts the shards whose bits are set into one call per tablet. */
 static void group_shards(struct scatter *s, const uint64_t *bits)
@@ -131,14 +180,14 @@ static void group_shards(struct scatter *s, const uint64_t *bits)
 
                 if (!(bits[i / 64] >> i % 64 & 1))
                         continue;
-                while (k < s->n_calls && strcmp(s->calls[k].tablet_id, e->tablet) != 0)
+                while (k < s->n_first_calls && strcmp(s->calls[k].tablet_id, e->tablet) != 0)
                         k++;
-                if (k == s->n_calls)
-                        s->calls[s->n_calls++].tablet_id = e->tablet;
+                if (k == s->n_first_calls)
+                        s->calls[s->n_first_calls++].tablet_id = e->tablet;
                 s->calls[k].n++;
         }
-        for (uint32_t k = 0; k < s->n_calls; k++) {
-                s->calls[k].first = at;
+        for (uint32_t k = 0; k < s->n_first_calls; k++) {
+                s->calls[k].order = s->order + at;
                 at += s->calls[k].n;
                 s->calls[k].n = 0;
         }
@@ -150,7 +199,9 @@ static void group_shards(struct scatter *s, const uint64_t *bits)
                         continue;
                 while (c->tablet_id != e->tablet && strcmp(c->tablet_id, e->tablet) != 0)
                         c++;
-                at = c->first + c->n++;
+                at = (uint32_t)(c->order - s->order) + c->n++;
+                s->order[at] = at;
+                s->shards[at].call = c;
                 s->shards[at].index = (uint32_t)i;
                 s->shards[at].entry = e;
                 s->names[at] = (struct tablet_shard){ e->name, e->epoch };
@@ -164,8 +215,7 @@ static size_t align_up(size_t n)
 
 static struct scatter *make_scatter(const struct scatter_options *o)
 {
-        static const struct tablet_call_events events = { on_call_reply, on_call_end };
-        size_t n = 0, calls_at, shards_at, names_at;
+        size_t n = 0, calls_at, shards_at, names_at, order_at;
         struct scatter *s;
 
         for (size_t i = 0; i < scatter_n_words(o->catalog); i++)
@@ -174,39 +224,50 @@ static struct scatter *make_scatter(const struct scatter_options *o)
         calls_at = align_up(sizeof(*s));
         shards_at = align_up(calls_at + n * sizeof(struct scatter_call));
         names_at = align_up(shards_at + n * sizeof(struct scatter_shard));
-        s = xcalloc(1, names_at + n * sizeof(struct tablet_shard));
+        order_at = align_up(names_at + n * sizeof(struct tablet_shard));
+        s = xcalloc(1, order_at + n * sizeof(uint32_t));
         s->calls = (void *)((char *)s + calls_at);
         s->shards = (void *)((char *)s + shards_at);
         s->names = (void *)((char *)s + names_at);
+        s->order = (void *)((char *)s + order_at);
         s->tablets = o->tablets;
         s->catalog = catalog_ref(o->catalog);
         s->events = o->events;
         s->arg = o->arg;
         s->keep_going = o->keep_going;
+        s->is_open = o->is_open;
         s->n_shards = (uint32_t)n;
         group_shards(s, o->shard_bits);
-        for (uint32_t i = 0; i < s->n_calls; i++) {
+        s->n_calls_left = s->n_first_calls;
+        for (uint32_t i = 0; i < s->n_first_calls; i++) {
                 s->calls[i].scatter = s;
-                s->calls[i].call.events = &events;
+                s->calls[i].call.events = &call_events;
         }
         return s;
 }
 
-/* A shard always goes the same way, and neighbours are spread. */
-static unsigned lane_of(const struct scatter *s, const struct scatter_call *c)
+static unsigned pin_lane(uint64_t pin)
 {
-        return s->shards[c->first].index * 2654435761U >> 16;
+        return (unsigned)(pin ^ pin >> 32);
+}
+
+/* A shard always goes the same way, and neighbours are spread; but all that names a pin goes one
+ * way. */
+static unsigned lane_of(const struct scatter *s, const struct scatter_call *c, uint64_t pin)
+{
+        return pin ? pin_lane(pin) : s->shards[c->order[0]].index * 2654435761U >> 16;
 }
 
 struct scatter *scatter_execute(const struct scatter_options *o, const struct tablet_execute *x)
 {
         struct scatter *s = make_scatter(o);
 
-        for (uint32_t i = 0; i < s->n_calls; i++) {
+        for (uint32_t i = 0; i < s->n_first_calls; i++) {
                 struct scatter_call *c = &s->calls[i];
 
                 tablet_call_execute(&c->call, s->tablets, tablets_find(s->tablets, c->tablet_id),
-                                    lane_of(s, c), &s->names[c->first], c->n, x, o->deadline_us);
+                                    lane_of(s, c, x->pin), &s->names[c->order[0]], c->n, x,
+                                    o->deadline_us);
         }
         return s;
 }
@@ -216,22 +277,144 @@ struct scatter *scatter_change_schema(const struct scatter_options *o,
 {
         struct scatter *s = make_scatter(o);
 
-        for (uint32_t i = 0; i < s->n_calls; i++) {
+        for (uint32_t i = 0; i < s->n_first_calls; i++) {
                 struct scatter_call *c = &s->calls[i];
 
                 tablet_call_change_schema(&c->call, s->tablets,
                                           tablets_find(s->tablets, c->tablet_id),
-                                          &s->names[c->first], c->n, x, o->deadline_us);
+                                          &s->names[c->order[0]], c->n, x, o->deadline_us);
         }
         return s;
 }
 
+/* ---- pinning again */
+
+static bool is_wanted(const struct scatter_shard *sh, const uint64_t *bits)
+{
+        return bits[sh->index / 64] >> sh->index % 64 & 1;
+}
+
+static void void_shard(struct scatter_shard *sh, struct scatter_call *call)
+{
+        sh->ended = sh->pinned = false;
+        sh->rows = sh->bytes = sh->elapsed_us = 0;
+        sh->call = call;
+}
+
+/* A call for those shards of `old` that are wanted; NULL: there are none. */
+static struct scatter_call *split_call(struct scatter *s, struct scatter_call *old,
+                                       const uint64_t *bits)
+{
+        struct scatter_call *c =
+            xcalloc(1, sizeof(*c) + old->n * (sizeof(uint32_t) + sizeof(uint32_t)));
+        uint32_t *order = (uint32_t *)(c + 1), *stale = order + old->n, n_current = 0;
+
+        for (uint32_t i = 0; i < old->n; i++) {
+                struct scatter_shard *sh = &s->shards[old->order[i]];
+
+                if (sh->call != old)
+                        continue;
+                n_current++;
+                if (!is_wanted(sh, bits))
+                        continue;
+                order[c->n] = old->order[i];
+                stale[c->n++] = i;
+                void_shard(sh, c);
+        }
+        if (!c->n) {
+                free(c);
+                return NULL;
+        }
+        c->order = order;
+        c->scatter = s;
+        c->tablet_id = old->tablet_id;
+        c->call.events = &call_events;
+        if (!tablet_call_is_active(&old->call))
+                return c;
+        if (c->n < n_current) {
+                tablet_call_cancel_shards(&old->call, stale, c->n);
+        } else {
+                tablet_call_abandon(&old->call);
+                s->n_calls_left--;
+        }
+        return c;
+}
+
+static void send_again(struct scatter *s, struct scatter_call *c, const struct tablet_execute *x,
+                       int64_t deadline_us)
+{
+        struct tablet_shard *names = xcalloc(c->n, sizeof(*names));
+
+        for (uint32_t i = 0; i < c->n; i++)
+                names[i] = s->names[c->order[i]];
+        c->next = s->again;
+        s->again = c;
+        s->n_calls_left++;
+        tablet_call_execute(&c->call, s->tablets, tablets_find(s->tablets, c->tablet_id),
+                            lane_of(s, c, x->pin), names, c->n, x, deadline_us);
+        free(names);
+}
+
+void scatter_pin_again(struct scatter *s, const uint64_t *bits, const struct tablet_execute *x,
+                       int64_t deadline_us)
+{
+        struct scatter_call *again = s->again, *c;
+
+        assert(s->is_open);
+        for (uint32_t i = 0; i < s->n_first_calls; i++) {
+                c = split_call(s, &s->calls[i], bits);
+                if (c)
+                        send_again(s, c, x, deadline_us);
+        }
+        for (; again; again = again->next) {
+                c = split_call(s, again, bits);
+                if (c)
+                        send_again(s, c, x, deadline_us);
+        }
+}
+
+void scatter_close(struct scatter *s)
+{
+        s->is_open = false;
+        check_end(s);
+}
+
+static bool reaches(const struct scatter *s, const char *tablet_id)
+{
+        for (uint32_t i = 0; i < s->n_first_calls; i++) {
+                if (strcmp(s->calls[i].tablet_id, tablet_id) == 0)
+                        return true;
+        }
+        return false;
+}
+
+void scatter_release_pin(const struct scatter *s, uint64_t pin,
+                         const struct scatter *const *earlier, size_t n_earlier)
+{
+        for (uint32_t i = 0; i < s->n_first_calls; i++) {
+                const char *id = s->calls[i].tablet_id;
+                bool told = false;
+
+                for (size_t k = 0; k < n_earlier && !told; k++)
+                        told = reaches(earlier[k], id);
+                if (!told)
+                        tablet_release_pin(tablets_find(s->tablets, id), pin_lane(pin), pin);
+        }
+}
+
 struct scatter *scatter_free(struct scatter *s)
 {
+        struct scatter_call *c, *next;
+
         if (!s)
                 return NULL;
-        for (uint32_t i = 0; i < s->n_calls; i++)
-                tablet_call_abandon(&s->calls[i].call);
+        if (s->freed)
+                *s->freed = true;
+        abandon_calls(s);
+        for (c = s->again; c; c = next) {
+                next = c->next;
+                free(c);
+        }
         for (uint32_t i = 0; i < s->n_shards; i++) {
                 free(s->shards[i].failure);
                 free(s->shards[i].request_note);
@@ -244,11 +427,7 @@ struct scatter *scatter_free(struct scatter *s)
 
 void scatter_credit(struct scatter *s, size_t i, uint64_t n_bytes)
 {
-        struct scatter_call *c = s->calls;
-
-        while (i >= c->first + c->n)
-                c++;
-        tablet_call_credit(&c->call, n_bytes);
+        tablet_call_credit(&s->shards[i].call->call, n_bytes);
 }
 
 size_t scatter_n_shards(const struct scatter *s)

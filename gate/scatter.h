@@ -14,16 +14,20 @@
 
 struct scatter;
 
+struct scatter_call;
+
 /* What came of one shard. */
 struct scatter_shard {
         uint32_t index; /* in the keyspace's shard map */
         const struct shard_map_entry *entry;
         bool ended;
+        bool pinned;
         bool replayed;
         uint64_t rows, bytes, elapsed_us, commit_ts;
         struct err *failure;   /* NULL: none */
         uint8_t *request_note; /* of a probe; NULL: none */
         size_t n_note_bytes;
+        struct scatter_call *call; /* private: what is said elsewhere does not count any more */
 };
 
 struct scatter_events {
@@ -34,6 +38,9 @@ struct scatter_events {
         /* Once, last, never inside scatter_execute(). e: ERR_OK, or the first failure with the
          * shard's name. Frees the scatter or leaves that for later. */
         void (*on_end)(void *arg, struct scatter *s, const struct err *e);
+        /* May be NULL. The snapshot that shard i is read in is exact on [c, e]. Rows of the shard
+         * may come before. */
+        void (*on_pin)(void *arg, struct scatter *s, size_t i, uint64_t c, uint64_t e);
 };
 
 struct scatter_options {
@@ -42,6 +49,7 @@ struct scatter_options {
         const uint64_t *shard_bits; /* bit i: shard i of the catalog's map; at least one is set */
         int64_t deadline_us;        /* mono_us(); INT64_MAX: none */
         bool keep_going;            /* a failure does not stop the other shards */
+        bool is_open; /* shards may be pinned again: it does not end well before scatter_close() */
         const struct scatter_events *events;
         void *arg;
 };
@@ -51,6 +59,14 @@ struct scatter_options {
 struct scatter *scatter_execute(const struct scatter_options *o, const struct tablet_execute *x);
 struct scatter *scatter_change_schema(const struct scatter_options *o,
                                       const struct tablet_change_schema *x);
+/* Of an open one: the shards with these bits begin anew with x, whatever they have said is void. */
+void scatter_pin_again(struct scatter *s, const uint64_t *bits, const struct tablet_execute *x,
+                       int64_t deadline_us);
+/* Nothing will be pinned again. on_end may run inside. */
+void scatter_close(struct scatter *s);
+/* The tablets let go of the pin; but for those that `earlier` have told already. */
+void scatter_release_pin(const struct scatter *s, uint64_t pin,
+                         const struct scatter *const *earlier, size_t n_earlier);
 /* Stops what is still under way, without events. Accepts NULL, returns NULL. */
 struct scatter *scatter_free(struct scatter *s);
 /* n_bytes of the rows of shard i have been consumed. */

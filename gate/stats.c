@@ -63,6 +63,13 @@ static void register_counters(struct gate_metrics *m)
         m->refreshes_failed = metric_counter(
             "shoal_gate_statistics_refreshes_total", "outcome=\"failed\"",
             "Times the statistics of a table were looked at in the background, by outcome.");
+        m->cuts = metric_counter("shoal_gate_cuts_total", "",
+                                 "Reads of several snapshots that were found to be one moment.");
+        m->cut_rounds = metric_counter(
+            "shoal_gate_cut_rounds_total", "",
+            "Times that some shards of such a read had to be pinned again, by rounds of a read.");
+        m->cut_repins = metric_counter("shoal_gate_cut_repins_total", "",
+                                       "Shards that had to be pinned again for such a read.");
         m->topology_updates = metric_counter("shoal_gate_topology_updates_total", "",
                                              "Topologies that topo has pushed.");
 }

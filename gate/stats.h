@@ -20,6 +20,7 @@ struct gate_metrics {
         struct metric *cache_hits, *cache_misses, *cache_bytes, *cache_plans;
         struct metric *retries_schema, *retries_away;
         struct metric *spilled, *finishes;
+        struct metric *cuts, *cut_rounds, *cut_repins;
         struct metric *streams_connected, *tablets;
         struct metric *refreshes_done, *refreshes_failed, *statistics_tables;
         struct metric *topology_version, *topology_updates;

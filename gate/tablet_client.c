@@ -213,7 +213,7 @@ static void send_cancel(struct tablet_call *c)
         if (!c->stream->is_up)
                 return;
         tablet_wire_add_head(&b, c->id, 0, 0);
-        tablet_wire_add_cancel(&b);
+        tablet_wire_add_cancel(&b, NULL, 0);
         send_frame(c->stream, &b);
 }
 
@@ -363,6 +363,28 @@ void tablet_call_abandon(struct tablet_call *c)
         if (c->state == CALL_SENT)
                 send_cancel(c);
         detach(c);
+}
+
+void tablet_call_cancel_shards(struct tablet_call *c, const uint32_t *shards, size_t n)
+{
+        struct buf b = BUF_INIT(0);
+
+        if (c->state != CALL_SENT || !c->stream->is_up || !n)
+                return;
+        tablet_wire_add_head(&b, c->id, 0, 0);
+        tablet_wire_add_cancel(&b, shards, n);
+        send_frame(c->stream, &b);
+}
+
+void tablet_release_pin(struct tablet_client *tablet, unsigned lane, uint64_t pin)
+{
+        struct tablet_stream *s = tablet ? &tablet->streams[lane % tablet->n_streams] : NULL;
+        struct buf b = BUF_INIT(0);
+
+        if (!s || !s->is_up)
+                return;
+        tablet_wire_add_release(&b, pin);
+        send_frame(s, &b);
 }
 
 bool tablet_call_is_active(const struct tablet_call *c)
@@ -541,7 +563,7 @@ static void open_stream(struct loop_timer *timer)
 
         s->rpc = rpc_stream_open(s->tablet->channel, "/shoal.v1.Tablet/Connect", &events, s);
         tablet_wire_add_head(&b, 0, 0, hlc_now(s->tablet->all->options.hlc));
-        tablet_wire_add_cancel(&b);
+        tablet_wire_add_cancel(&b, NULL, 0);
         rpc_stream_write(s->rpc, rpc_from_buf(&b));
 }
 

@@ -67,6 +67,9 @@ struct tablet_execute {
         const char *request_id; /* NULL or "": none */
         size_t n_request_id_bytes;
         int64_t now_ms;
+        uint64_t read_ts;
+        uint64_t pin;
+        uint32_t pin_round;
         uint64_t window_bytes, chunk_bytes;
         uint64_t max_rows, max_bytes;
         const uint8_t *request_digest; /* NULL, or n_digest_bytes */
@@ -95,6 +98,8 @@ struct tablet_reply {
         bool end;   /* this shard's last piece */
         const struct err *failure; /* NULL, or why it failed; then also end */
         uint64_t elapsed_us, rows, commit_ts;
+        bool pinned; /* cut_c and cut_e tell */
+        uint64_t cut_c, cut_e;
         const uint8_t *request_note;
         size_t n_note_bytes;
         bool replayed;
@@ -144,4 +149,8 @@ void tablet_call_credit(struct tablet_call *c, uint64_t n_bytes);
 /* Asks the tablet to stop, if it was sent; no event runs any more and c may be freed. Also when
  * nothing is under way. */
 void tablet_call_abandon(struct tablet_call *c);
+/* Asks the tablet to stop on these shards of the request, which end with a failure then. */
+void tablet_call_cancel_shards(struct tablet_call *c, const uint32_t *shards, size_t n);
+/* Closes the snapshots of a pin that requests of this lane have named. tablet may be NULL. */
+void tablet_release_pin(struct tablet_client *tablet, unsigned lane, uint64_t pin);
 bool tablet_call_is_active(const struct tablet_call *c);

@@ -7,7 +7,7 @@
 
 enum { REQUEST_ID = 1, REQUEST_TIMEOUT_US = 2, REQUEST_HLC = 3 };
 enum { REQUEST_EXECUTE = 4, REQUEST_CANCEL = 5, REQUEST_CREDIT = 6, REQUEST_CHANGE_SCHEMA = 7 };
-enum { REQUEST_MORE = 8 };
+enum { REQUEST_MORE = 8, REQUEST_RELEASE = 9 };
 enum { REPLY_ID = 1, REPLY_HLC = 2, REPLY_SHARDS = 3, REPLY_END = 4, REPLY_MORE = 5 };
 
 void tablet_wire_add_head(struct buf *b, uint64_t id, uint64_t timeout_us, uint64_t hlc)
@@ -49,6 +49,7 @@ void tablet_wire_add_execute(struct buf *b, const struct tablet_shard *shards, s
         wire_add_uint_nz(b, 7, x->cheap);
         add_bytes_nz(b, 8, x->request_id, x->n_request_id_bytes);
         wire_add_uint_nz(b, 9, (uint64_t)x->now_ms);
+        wire_add_uint_nz(b, 10, x->read_ts);
         wire_add_uint_nz(b, 11, x->window_bytes);
         wire_add_uint_nz(b, 12, x->chunk_bytes);
         wire_add_uint_nz(b, 13, x->max_rows);
@@ -57,13 +58,15 @@ void tablet_wire_add_execute(struct buf *b, const struct tablet_shard *shards, s
         wire_add_uint_nz(b, 16, x->probe_request_id);
         add_bytes_nz(b, 17, x->request_note, x->n_note_bytes);
         wire_add_uint_nz(b, 18, !x->with_columns);
+        wire_add_uint_nz(b, 19, x->pin);
+        wire_add_uint_nz(b, 20, x->pin_round);
         wire_end(b, at);
 }
 
 size_t tablet_wire_execute_size(const struct tablet_shard *shards, size_t n_shards,
                                 const struct tablet_execute *x)
 {
-        enum { FIXED = 160, PER_SHARD = 64, PER_PARAM = 24 };
+        enum { FIXED = 190, PER_SHARD = 64, PER_PARAM = 24 };
         size_t n = FIXED + n_shards * PER_SHARD + x->n_sql_bytes + x->n_request_id_bytes +
                    x->n_digest_bytes + x->n_note_bytes;
 
@@ -92,9 +95,21 @@ void tablet_wire_add_change_schema(struct buf *b, const struct tablet_shard *sha
         wire_end(b, at);
 }
 
-void tablet_wire_add_cancel(struct buf *b)
+void tablet_wire_add_cancel(struct buf *b, const uint32_t *shards, size_t n)
 {
-        wire_add_bytes(b, REQUEST_CANCEL, NULL, 0);
+        size_t at = wire_begin(b, REQUEST_CANCEL);
+
+        for (size_t i = 0; i < n; i++)
+                wire_add_uint(b, 1, shards[i]);
+        wire_end(b, at);
+}
+
+void tablet_wire_add_release(struct buf *b, uint64_t pin)
+{
+        size_t at = wire_begin(b, REQUEST_RELEASE);
+
+        wire_add_uint_nz(b, 1, pin);
+        wire_end(b, at);
 }
 
 void tablet_wire_add_credit(struct buf *b, uint64_t n_bytes)
@@ -198,8 +213,17 @@ static void read_number(const struct wire_field *f, struct tablet_reply *r)
         case 7:
                 r->commit_ts = f->uint;
                 break;
+        case 8:
+                r->cut_c = f->uint;
+                break;
+        case 9:
+                r->cut_e = f->uint;
+                break;
         case 11:
                 r->replayed = f->uint;
+                break;
+        case 12:
+                r->pinned = f->uint;
                 break;
         default:
                 break;

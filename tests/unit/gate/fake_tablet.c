@@ -48,6 +48,12 @@ void fake_reply(struct fake_request *r, uint32_t shard, const void *result, size
         piece.result.data = (uint8_t *)result;
         piece.result.len = n_bytes;
         piece.end = shard_end;
+        if (r->m->body_case == SHOAL__V1__TABLET_REQUEST__BODY_EXECUTE &&
+            (r->m->execute->read_ts || r->m->execute->pin)) {
+                piece.pinned = !r->is_unpinned;
+                piece.cut_c = r->cut_c;
+                piece.cut_e = r->cut_e ? r->cut_e : UINT64_MAX;
+        }
         fake_send(r->conn, &m);
 }
 

@@ -32,6 +32,9 @@ struct fake_conn {
 struct fake_request {
         struct fake_conn *conn;
         Shoal__V1__TabletRequest *m;
+        /* What replies tell of its pin, if it asks for one; cut_e 0: exact for ever. */
+        uint64_t cut_c, cut_e;
+        bool is_unpinned; /* nothing */
 };
 
 struct fake {

@@ -427,6 +427,7 @@ static void answer_counted(struct fake *f, struct fake_request *r)
                 pieces[i].shard = i;
                 pieces[i].end = true;
                 pieces[i].rows = 2;
+                pieces[i].pinned = true;
                 pointers[i] = &pieces[i];
         }
         fake_send(r->conn, &m);

@@ -93,9 +93,25 @@ START_TEST(other_bodies)
 
         b.n_bytes = 0;
         tablet_wire_add_head(&b, 5, 0, 0);
-        tablet_wire_add_cancel(&b);
+        tablet_wire_add_cancel(&b, NULL, 0);
         m = shoal__v1__tablet_request__unpack(NULL, b.n_bytes, b.data);
         ck_assert(m && m->id == 5 && m->body_case == SHOAL__V1__TABLET_REQUEST__BODY_CANCEL);
+        ck_assert_uint_eq(m->cancel->n_shards, 0);
+        shoal__v1__tablet_request__free_unpacked(m, NULL);
+
+        b.n_bytes = 0;
+        tablet_wire_add_cancel(&b, (const uint32_t[]){ 0, 300 }, 2);
+        m = shoal__v1__tablet_request__unpack(NULL, b.n_bytes, b.data);
+        ck_assert(m && m->body_case == SHOAL__V1__TABLET_REQUEST__BODY_CANCEL);
+        ck_assert_uint_eq(m->cancel->n_shards, 2);
+        ck_assert(m->cancel->shards[0] == 0 && m->cancel->shards[1] == 300);
+        shoal__v1__tablet_request__free_unpacked(m, NULL);
+
+        b.n_bytes = 0;
+        tablet_wire_add_release(&b, 77);
+        m = shoal__v1__tablet_request__unpack(NULL, b.n_bytes, b.data);
+        ck_assert(m && m->body_case == SHOAL__V1__TABLET_REQUEST__BODY_RELEASE);
+        ck_assert_uint_eq(m->release->pin, 77);
         shoal__v1__tablet_request__free_unpacked(m, NULL);
 
         b.n_bytes = 0;
