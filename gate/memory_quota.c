@@ -70,6 +70,9 @@ __attribute__((constructor)) static void install(void)
         methods.xRealloc = reallocate;
         rc = sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
         assert(rc == SQLITE_OK);
+        /* SQLite's own accounts take a lock that all threads share, at every allocation. */
+        rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        assert(rc == SQLITE_OK);
 }
 
 void memory_quota_use(struct memory_quota *q)
