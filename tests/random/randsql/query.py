@@ -231,9 +231,19 @@ class Queries(Aggregates):
                 arms.append(self.grouped(shape, outer).tree)
             else:
                 arms.append(self.arm_rows(shape, outer)[0].tree)
+        arms = [self.without_affinity(arm) for arm in arms]
         rest = Many([Node("arm", o, arm) for o, arm in zip(operators, arms[1:])], "", least=0)
         refs = self.out_refs(shape)
         return Out(Node("compound", arms[0], rest), refs, [r.name for r in refs] if operators[-1] != " UNION ALL " else None)
+
+    @staticmethod
+    def without_affinity(arm):
+        """Which arm's affinities the columns of a set operation have is open."""
+        for i, part in arm.children():
+            if isinstance(part, Many) and part.parts and isinstance(part.parts[0], Result):
+                plain = [r.with_part(0, expr("+{}", r.parts[0])) for r in part.parts]
+                return arm.with_part(i, Many(plain, least=part.least))
+        return arm
 
     # ---- as an expression
 
