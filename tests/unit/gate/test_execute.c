@@ -447,6 +447,107 @@ START_TEST(row_limit_over_shards)
 }
 END_TEST
 
+/* ---- one moment */
+
+/* Shards at c = 100 whose pins are exact up to 100; but "-40" is at 200 and goes on to 300. */
+static size_t n_first, n_again;
+
+static void answer_at_odds(struct fake *f, struct fake_request *r)
+{
+        Shoal__V1__Execute *x = r->m->execute;
+        int64_t value = x->pin_round ? 2 : 1;
+
+        (void)f;
+        ck_assert_uint_gt(x->read_ts, 0);
+        for (uint32_t i = 0; i < x->n_shards; i++) {
+                bool ahead = strcmp(x->shards[i]->name, "-40") == 0;
+
+                n_first += !x->pin_round;
+                n_again += x->pin_round > 0;
+                ck_assert(!x->pin_round || !ahead);
+                r->cut_c = ahead ? 200 : 100;
+                r->cut_e = x->pin_round ? x->read_ts : ahead ? 300 : 100;
+                ck_assert_uint_ge(x->read_ts, 200);
+                answer_integers(r, i, &value, 1, true, i + 1 == x->n_shards);
+        }
+}
+
+static const struct {
+        const char *label, *sql, *rows;
+} moments[] = {
+        { "as they come", "SELECT a FROM t", "1;2;2;2;" },
+        { "with a finish", "SELECT a FROM t ORDER BY a", "1;2;2;2;" },
+};
+
+static int compare_rows(const void *a, const void *b)
+{
+        return memcmp(a, b, 2);
+}
+
+START_TEST(shards_behind_are_read_again)
+{
+        struct client_answer a;
+
+        n_first = n_again = 0;
+        fx.fakes[0].on_request = fx.fakes[1].on_request = answer_at_odds;
+        run(&a, moments[_i].sql, NULL);
+        ck_assert_msg(!a.e.code, "%s: %s", moments[_i].label, a.e.msg);
+        qsort(a.rows, strlen(a.rows) / 2, 2, compare_rows);
+        ck_assert_str_eq(a.rows, moments[_i].rows);
+        ck_assert_uint_eq(n_first, 4);
+        ck_assert_uint_eq(n_again, 3);
+        client_done(&a);
+}
+END_TEST
+
+/* One part on one shard asks for no time. */
+static void answer_unpinned(struct fake *f, struct fake_request *r)
+{
+        int64_t value = 7;
+
+        (void)f;
+        ck_assert_uint_eq(r->m->execute->read_ts, 0);
+        ck_assert_uint_eq(r->m->execute->pin, 0);
+        answer_integers(r, 0, &value, 1, true, true);
+}
+
+START_TEST(one_shard_is_not_pinned)
+{
+        struct client_answer a;
+
+        fx.fakes[0].on_request = fx.fakes[1].on_request = answer_unpinned;
+        run(&a, "SELECT a FROM t WHERE id = ?", NULL);
+        ck_assert_str_eq(a.rows, "7;");
+        client_done(&a);
+}
+END_TEST
+
+/* A tablet that does not say what its rows show is not believed; one that is too far ahead neither.
+ */
+static void answer_wrongly(struct fake *f, struct fake_request *r)
+{
+        int64_t value = 7;
+
+        r->is_unpinned = script.value == 0;
+        r->cut_c = script.value ? hlc_from_us(wall_us() + 60 * 1000 * 1000) : 0;
+        (void)f;
+        for (uint32_t i = 0; i < r->m->execute->n_shards; i++)
+                answer_integers(r, i, &value, 1, true, i + 1 == r->m->execute->n_shards);
+}
+
+START_TEST(pins_have_to_make_sense)
+{
+        static const char *const reasons[] = { "BAD_REPLY", "CLOCK_SKEW" };
+        struct client_answer a;
+
+        script.value = _i;
+        fx.fakes[0].on_request = fx.fakes[1].on_request = answer_wrongly;
+        run(&a, "SELECT a FROM t", NULL);
+        ck_assert_str_eq(a.e.reason, reasons[_i]);
+        client_done(&a);
+}
+END_TEST
+
 static void answer_large(struct fake *f, struct fake_request *r)
 {
         static uint8_t rows[17 << 10] = { 0x12, 0xfd, 0x87, 0x01, 0x0a, 0xf9, 0x87, 0x01 };
@@ -709,6 +810,9 @@ int main(void)
         tcase_add_test(t, digests);
         tcase_add_test(t, limits);
         tcase_add_test(t, row_limit_over_shards);
+        tcase_add_loop_test(t, shards_behind_are_read_again, 0, ARRAY_LEN(moments));
+        tcase_add_test(t, one_shard_is_not_pinned);
+        tcase_add_loop_test(t, pins_have_to_make_sense, 0, 2);
         tcase_add_test(t, byte_limit);
         tcase_add_test(t, memory_of_all_results);
         tcase_add_loop_test(t, given_up, 0, 6);
