@@ -196,7 +196,7 @@ void describe_result(const void *p, size_t n_bytes, char *text, size_t n_text, c
         ck_assert(!r.failed);
 }
 
-static char last_message[ERR_MSG_BYTES];
+static _Thread_local char last_message[ERR_MSG_BYTES];
 
 const char *env_message(void)
 {

@@ -72,7 +72,7 @@ void env_hold(struct env *env);
 void env_release(struct env *env);
 
 /* These wait. The texts are in static storage, until the next call of the same function. */
-const char *env_message(void); /* of the error that came last; "" if there was none */
+const char *env_message(void); /* of this thread's last error; "" if there was none */
 const char *env_write(struct env *env, const char *sql);
 const char *env_read(struct env *env, const char *sql);
 void env_write_with(struct env *env, const char *sql, const struct value *params, size_t n,
