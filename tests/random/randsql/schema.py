@@ -141,20 +141,22 @@ class Table:
 def make_tables(rng, prefix):
     """A few tables; names begin with the prefix."""
     tables = [Table(rng, f"{prefix}{i}") for i in range(rng.choice([2, 3, 3, 4]))]
-    if rng.random() < 0.5:
+    if rng.random() < 0.7:
         tables += make_colocated(rng, prefix)
     return tables
 
 
 def make_colocated(rng, prefix):
-    """Two tables sharded by an equal column."""
+    """Two tables sharded by an equal column, or by one that is compared otherwise."""
     pair = []
-    kind = rng.choice(["INTEGER", "TEXT", "TEXT COLLATE NOCASE"])
-    values = data.pick_domain(rng, kind, True)
+    kinds = [rng.choice(["INTEGER", "TEXT", "TEXT COLLATE NOCASE"])] * 2
+    if rng.random() < 0.5:
+        kinds = rng.sample(["INTEGER", "TEXT", "TEXT COLLATE NOCASE", "TEXT COLLATE RTRIM", "REAL", ""], 2)
+    values = "small" if {"INTEGER", "REAL"} & set(kinds) else rng.choice(["keys", "words"])
     for i in range(2):
         t = Table(rng, f"{prefix}co{i}")
         t.is_strict, t.inline, t.words = False, {}, ""
-        t.columns = [Column("k", kind, values), Column("n", "INTEGER", "small"), t.random_column("v", KINDS)]
+        t.columns = [Column("k", kinds[i], values), Column("n", "INTEGER", "small"), t.random_column("v", KINDS)]
         t.constraints, t.rowid, t.key, t.pinned = ["PRIMARY KEY (k, n)"], "rowid", ["rowid"], ["k"]
         t.insertable, t.our_words = list(t.columns), rng.choice(["", " SHARD BY HASH (k)"])
         t.columns[2].strict = False

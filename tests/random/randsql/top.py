@@ -18,8 +18,10 @@ class Top(Queries):
             query = self.top_groups(with_)
         elif choice < 0.78:
             query = self.top_listed(with_, self.arm_distinct(self.shape()))
-        elif choice < 0.92:
+        elif choice < 0.87:
             query = self.top_listed(with_, self.compound(self.shape()))
+        elif choice < 0.94:
+            query = self.top_paired(with_)
         elif choice < 0.95:
             query = Query(with_, self.arm_values(self.shape()).tree, Order(), Slice())
         else:
@@ -171,3 +173,23 @@ class Top(Queries):
         tree = Node("core", "SELECT ", Many(results), Node("from", " FROM ", item, Many(joins, "", least=0)),
                     Maybe(" WHERE ", Many(tests, " AND ")))
         return Query(with_, tree, Order(), Slice())
+
+    def top_paired(self, with_):
+        """Two tables and little else, by what says where their rows lie: joined, or one in a subquery."""
+        rng = self.rng
+        (one, first), (two, second) = self.from_table(rng.choice(self.tables[-2:])), self.from_table(rng.choice(self.tables[-2:]))
+        a, b = (rng.choice([r for r in s.refs if r.is_pinned] or s.refs) for s in (first, second))
+        equal = node("pred", "{} = {}", *rng.sample([a.sql, b.sql], 2))
+        joins, where, sources = Many([], "", least=0), Maybe(), [first]
+        inner = Node("core", "SELECT ", Many([Result(node("expr", b.sql))]), Node("from", " FROM ", two, joins))
+        kind = rng.choice(["join", "join", "left", "exists", "in"])
+        if kind in ("join", "left"):
+            joins, sources = Many([Node("join", " JOIN " if kind == "join" else " LEFT JOIN ", two, " ON ", equal)], "", least=0), [first, second]
+        elif kind == "exists":
+            where = Maybe(" WHERE ", node("pred", "{}EXISTS ({} WHERE {})", rng.choice(["", "NOT "]), inner, equal))
+        else:
+            where = Maybe(" WHERE ", node("pred", "{} {}IN ({})", a.sql, rng.choice(["", "NOT "]), inner))
+        results = [Result(node("expr", rng.choice(s.refs).sql), f"x{i}") for i, s in enumerate([first, *sources], 1)]
+        if rng.random() < 0.3:
+            results = [Result(self.aggregate(Exprs(rng, sources), "int"), "x1")]
+        return Query(with_, Node("core", "SELECT ", Many(results), Node("from", " FROM ", one, joins), where), Order(), Slice())
