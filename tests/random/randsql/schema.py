@@ -75,12 +75,13 @@ class Table:
 
     def by_value(self):
         c = self.columns[0]
-        self.inline[c.name] = " PRIMARY KEY" if self.is_strict or c.type != "INTEGER" else " PRIMARY KEY DESC"
+        self.inline[c.name] = " PRIMARY KEY" if self.is_strict or c.type != "INTEGER" else " NOT NULL PRIMARY KEY DESC"
         self.pinned = [c.name]
 
     def by_two(self):
         x, y = self.columns[:2]
-        self.constraints.append(f"PRIMARY KEY ({self.key_term(x)}, {self.key_term(y)})")
+        # SQLite's NOT IN overlooks the NULLs of a column that leads a descending key
+        self.constraints.append(f"PRIMARY KEY ({x.name}, {self.key_term(y)})")
         self.pinned = [x.name]
 
     def by_nothing(self):
