@@ -163,7 +163,7 @@ class Shrinking(unittest.TestCase):
         self.assertLessEqual(len(statements), max_size, script)
         query = statements[-1]
         self.assertIn(word, query)
-        self.assertLess(len(query), 160, script)
+        self.assertLess(len(query), 300, script)
         # it runs as it stands, and SQLite's answer in it is right
         db = sqlite3.connect(":memory:")
         for statement in statements[:-1]:
