@@ -8,7 +8,7 @@
 
 #include "common/sqlite_err.h"
 #include "common/wire.h"
-#include "gate/plan_int.h"
+#include "gate/plan_names.h"
 #include "gate/plan_pragma.h"
 #include "gate/plan_schema.h"
 #include "gate/plan_views.h"
@@ -179,8 +179,14 @@ static bool is_connection_call(const struct sql_expr *e)
 static bool print_for_shards(struct sql_printer *pr, const struct sql_node *node, void *ctx)
 {
         const struct sql_expr *e = (const struct sql_expr *)node;
+        const struct planner *p = ctx;
+        const char *instead = p->is_finishing ? names_instead(node) : NULL;
         char text[16];
 
+        if (instead) {
+                sql_print_text(pr, instead);
+                return true;
+        }
         if (node->kind == SQL_EXPR_VARIABLE) {
                 snprintf(text, sizeof text, "?%u", e->number);
                 sql_print_text(pr, text);
@@ -195,7 +201,7 @@ static bool print_for_shards(struct sql_printer *pr, const struct sql_node *node
 
 enum err_code planner_print_to(struct planner *p, const void *node, struct buf *b)
 {
-        struct sql_print_options o = { .hook = print_for_shards, .plain_sqlite = true };
+        struct sql_print_options o = { .hook = print_for_shards, .ctx = p, .plain_sqlite = true };
 
         return sql_print(b, node, &o, p->reterr);
 }

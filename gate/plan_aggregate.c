@@ -13,6 +13,8 @@ enum { MAX_AGGREGATES = 500 };
 struct aggregate {
         struct planner *p;
         struct simple q;
+        const char *table; /* the part's */
+        struct cut *cut;
         struct sql_exprs partials; /* calls, as they go to the shards */
         bool unfit;
 };
@@ -54,6 +56,30 @@ static struct sql_expr *make_column(struct aggregate *g, char letter, size_t num
                 return NULL;
         e->column = sql_name_of(name);
         return e;
+}
+
+/* A column that compares like the group's expression: one without a type has an affinity, which an
+ * expression has not, nor a column below unary plus. */
+static struct sql_expr *make_group(struct aggregate *g, int group, const struct sql_expr *e)
+{
+        struct compare_type type = expr_type(e);
+        struct sql_expr *column = make_column(g, 'g', (size_t)group), *outer = column;
+
+        if (column && !type.is_typed) {
+                outer = sql_new(g->p->scratch, SQL_EXPR_PLUS);
+                if (outer)
+                        outer->left = column;
+        }
+        if (outer && type.is_collated) {
+                struct sql_expr *collate = sql_new(g->p->scratch, SQL_EXPR_COLLATE);
+
+                if (!collate)
+                        return NULL;
+                collate->left = outer;
+                collate->name = sql_name_of(type.collation);
+                outer = collate;
+        }
+        return outer;
 }
 
 /* Index of the partial call, added if it is not there yet. */
@@ -113,7 +139,7 @@ static enum sql_walk rewrite(struct sql_node *node, void *ctx)
                 return SQL_WALK_ON;
         group = find_group(g, e);
         if (group >= 0) {
-                column = make_column(g, 'g', (size_t)group);
+                column = make_group(g, group, e);
                 if (!column)
                         goto unfit;
                 *e = *column;
@@ -220,30 +246,26 @@ static enum err_code print_part(struct aggregate *g, struct plan_part *part)
 
 /* The group's columns keep the affinity of their expressions, so that HAVING compares as it would
  * have. */
-static enum err_code print_load(struct aggregate *g, struct plan_part *part)
+static enum err_code set_load(struct aggregate *g, struct plan_part *part)
 {
         const struct sql_exprs *groups = &g->q.arm->group_by;
-        struct buf ddl = BUF_INIT(0), load = BUF_INIT(0);
-        enum err_code rc;
+        size_t n = groups->n + g->partials.n;
+        struct part_column *columns = arena_calloc(g->p->scratch, n + 1, sizeof *columns);
+        struct compare_type *types = arena_calloc(g->p->scratch, groups->n + 1, sizeof *types);
 
-        buf_add_str(&ddl, "CREATE TABLE " PART_TABLE " (");
-        buf_add_str(&load, "INSERT INTO " PART_TABLE " VALUES (");
-        for (uint32_t i = 0; i < groups->n; i++)
-                buf_printf(&ddl, "%sg%u %s", i ? ", " : "", i,
-                           affinity_type_name(expr_type(groups->items[i]).affinity));
-        for (uint32_t i = 0; i < g->partials.n; i++)
-                buf_printf(&ddl, "%sa%u", i || groups->n ? ", " : "", i);
-        part->n_columns = groups->n + g->partials.n;
-        for (size_t i = 0; i < part->n_columns; i++)
-                buf_add_str(&load, i ? ", ?" : "?");
-        buf_add_str(&ddl, ")");
-        buf_add_str(&load, ")");
-        rc = planner_keep(g->p, &ddl, &part->load_ddl);
-        if (!rc)
-                rc = planner_keep(g->p, &load, &part->load_sql);
-        buf_done(&ddl);
-        buf_done(&load);
-        return rc;
+        if (!columns || !types)
+                return planner_no_memory(g->p);
+        for (uint32_t i = 0; i < n; i++) {
+                columns[i].name = i < groups->n ? arena_printf(g->p->scratch, "g%u", i)
+                                                : arena_printf(g->p->scratch, "a%u", i - groups->n);
+                if (!columns[i].name)
+                        return planner_no_memory(g->p);
+                if (i >= groups->n)
+                        continue;
+                types[i] = expr_type(groups->items[i]);
+                columns[i].type = &types[i];
+        }
+        return part_set_load(g->p, part, g->table, columns, n);
 }
 
 static enum err_code print_finish(struct aggregate *g)
@@ -256,8 +278,14 @@ static enum err_code print_finish(struct aggregate *g)
         for (uint32_t i = 0; !rc && i < arm->results.n; i++) {
                 buf_add_str(&b, i ? ", " : "");
                 rc = planner_print_to(g->p, arm->results.items[i]->expr, &b);
+                if (g->cut->is_nested) {
+                        const char *name = g->q.of->columns[i].name;
+
+                        buf_add_str(&b, " AS ");
+                        sql_quote_name(&b, name, strlen(name));
+                }
         }
-        buf_add_str(&b, " FROM " PART_TABLE);
+        buf_printf(&b, " FROM %s", g->table);
         for (uint32_t i = 0; i < arm->group_by.n; i++)
                 buf_printf(&b, "%sg%u", i ? ", " : " GROUP BY ", i);
         if (!rc && arm->having) {
@@ -271,14 +299,15 @@ static enum err_code print_finish(struct aggregate *g)
         if (!rc)
                 rc = add_limit(g->p, &g->q, &b);
         if (!rc)
-                rc = planner_keep(g->p, &b, &g->p->plan->finish_sql);
+                rc = planner_keep(g->p, &b, &g->cut->sql);
         buf_done(&b);
         return rc;
 }
 
-enum plan_try plan_aggregate(struct planner *p, struct query *q, const struct place *place)
+enum plan_try plan_aggregate(struct planner *p, struct query *q, const struct place *place,
+                             struct cut *cut)
 {
-        struct aggregate g = { .p = p };
+        struct aggregate g = { .p = p, .table = part_table(p), .cut = cut };
         struct plan_part *part;
         enum plan_try tried;
 
@@ -287,12 +316,18 @@ enum plan_try plan_aggregate(struct planner *p, struct query *q, const struct pl
         tried = simplify(p, q, &g.q);
         if (tried != TRY_DONE)
                 return tried;
+        if (!g.table) {
+                planner_no_memory(p);
+                return TRY_ERROR;
+        }
+        if (cut->with)
+                g.q.with = cut->with;
         if (!groups_fit(&g) || !rewrite_all(&g) || g.partials.n + g.q.arm->group_by.n == 0)
                 return TRY_NEXT;
-        if (planner_add_part(p, &part) || print_part(&g, part) || print_load(&g, part) ||
+        if (planner_add_part(p, &part) || print_part(&g, part) || set_load(&g, part) ||
             print_finish(&g))
                 return TRY_ERROR;
         part->route = place->route;
-        p->plan->kind = place->route.kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER_AGGREGATE;
+        cut->kind = place->route.kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER_AGGREGATE;
         return TRY_DONE;
 }

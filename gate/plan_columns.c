@@ -55,8 +55,12 @@ struct compare_type source_column_type(const struct source *s, int column)
 {
         const struct catalog_column *c;
 
-        if (s->query)
-                return s->query->columns[column].type;
+        if (s->query) {
+                struct compare_type type = s->query->columns[column].type;
+
+                type.is_collated = false;
+                return type;
+        }
         if (!s->table)
                 return (struct compare_type){ .collation = "BINARY", .is_unsure = true };
         if (column == COLUMN_ROWID)
@@ -293,7 +297,7 @@ static bool is_canonical(const struct sql_expr *e, const struct compare_type *ty
 
 struct compare_type expr_type(const struct sql_expr *e)
 {
-        struct compare_type type = { .collation = collation_of(e) };
+        struct compare_type type = { .collation = collation_of(e), .is_collated = has_collate(e) };
 
         set_affinity(e, &type);
         type.is_canonical = is_canonical(e, &type);

@@ -20,6 +20,8 @@ static enum sql_walk note_names(struct sql_node *node, void *ctx)
         const struct sql_source *source = (const struct sql_source *)node;
         int i;
 
+        if (names_instead(node))
+                return SQL_WALK_SKIP;
         if (node->kind == SQL_EXPR_COLUMN) {
                 i = catalog_column_index(n->table, e->column.text);
                 if (i >= 0)
@@ -304,16 +306,18 @@ static enum sql_walk forget_index(struct sql_node *node, void *ctx)
         return SQL_WALK_ON;
 }
 
-enum err_code plan_gather(struct planner *p, const struct table_uses *uses)
+enum err_code plan_gather(struct planner *p)
 {
-        p->plan->kind = PLAN_GATHER;
-        for (size_t i = 0; i < uses->n; i++) {
-                enum err_code rc = add_table(p, uses, &uses->items[i]);
+        struct table_uses uses;
+        enum err_code rc = find_tables(p, p->stmt, &uses);
 
-                if (rc)
-                        return rc;
-        }
+        for (size_t i = 0; !rc && i < uses.n; i++)
+                rc = add_table(p, &uses, &uses.items[i]);
+        if (rc)
+                return rc;
         if (sql_walk(p->stmt, forget_index, NULL, NULL) != SQL_WALK_ON)
                 return planner_no_memory(p);
+        p->plan->kind = PLAN_GATHER;
+        p->is_finishing = true;
         return planner_print(p, p->stmt, &p->plan->finish_sql);
 }

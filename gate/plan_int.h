@@ -17,11 +17,14 @@ struct planner {
         struct sql_stmt *stmt;
         struct err *reterr;
         size_t n_slots_allocated;
+        bool is_finishing; /* what is printed is for the gate: of what was cut out, what is left of
+                              it */
 };
 
 /* Results that every step may give besides an error: this strategy does not fit, try the next. */
 enum plan_try { TRY_DONE = 0, TRY_NEXT, TRY_ERROR };
 
+struct cut;
 struct equals;
 struct key;
 struct place;
@@ -135,10 +138,36 @@ bool add_conjuncts(struct planner *p, struct sql_expr *where, struct sql_exprs *
 /* ---- strategies */
 
 enum err_code plan_select(struct planner *p);
+/* What is left at the gate of a query, or of one of its arms, that goes to the shards as a part. */
+struct cut {
+        bool
+            is_nested; /* its columns are seen by others: they keep names, affinities, collations */
+        struct sql_with *with; /* before the part, for what is defined around the query; NULL */
+        const char *sql;       /* out: the SELECT over the part's table */
+        enum plan_kind kind;   /* out: what it would be on its own */
+};
 /* Over the rows of one arm that shards join, each for itself. */
-enum plan_try plan_ordered(struct planner *p, struct query *q, const struct place *place);
-enum plan_try plan_aggregate(struct planner *p, struct query *q, const struct place *place);
-enum err_code plan_gather(struct planner *p, const struct table_uses *uses);
+enum plan_try plan_ordered(struct planner *p, struct query *q, const struct place *place,
+                           struct cut *cut);
+enum plan_try plan_aggregate(struct planner *p, struct query *q, const struct place *place,
+                             struct cut *cut);
+/* The query as it is; the shards' rows are its own. */
+enum plan_try plan_verbatim(struct planner *p, struct query *q, const struct place *place,
+                            struct cut *cut);
+/* Joins that shards can make, and derived tables, each with what WHERE says of them alone, become
+ * parts; source.is_cut tells of which sources. */
+enum plan_try plan_clusters(struct planner *p, struct query_arm *arm, const struct query *top);
+/* A WITH clause for q, or for one source of a query, on its own; *ret_with stays NULL if its own
+ * will do. TRY_NEXT: there is none. */
+enum plan_try with_for(struct planner *p, const struct query *q, struct sql_with **ret_with);
+enum plan_try with_for_sources(struct planner *p, struct source *const *sources, uint32_t n,
+                               struct sql_with **ret_with);
+/* Cuts out all that shards can answer; the rest is gathered. q: what is bound of the statement;
+ * NULL: nothing is. */
+enum err_code plan_split(struct planner *p, struct query *q);
+/* The finish: the statement as it is now, over the parts so far and over tables with the rows of
+ * those that it names still. */
+enum err_code plan_gather(struct planner *p);
 enum err_code plan_insert(struct planner *p);
 enum err_code plan_update(struct planner *p);
 enum err_code plan_delete(struct planner *p);
@@ -176,4 +205,22 @@ enum err_code add_arm(struct planner *p, const struct simple *q, struct buf *b);
 /* Appends a result column. False: out of memory. */
 bool add_result(struct planner *p, struct sql_results *list, struct sql_expr *e);
 
+/* ---- the tables into which parts are loaded (plan_part.c) */
+
+struct compare_type;
+
+struct part_column {
+        const char *name;
+        const struct compare_type *type; /* NULL: none; what comes from the shards stays as it is */
+};
+/* Sets n_columns, load_ddl and load_sql. */
+enum err_code part_set_load(struct planner *p, struct plan_part *part, const char *table,
+                            const struct part_column *columns, size_t n);
+/* The table of the first part, if the finish has no tables of its own beside it. */
 #define PART_TABLE "_shoal_p"
+/* The name of the table of the next part. NULL: out of memory. */
+const char *part_table(struct planner *p);
+/* Appends a column of a part's table so that it compares like an expression of that type, under a
+ * name that others know it by. */
+void part_add_column(struct buf *b, const char *column, const struct compare_type *type,
+                     const char *name);

@@ -143,6 +143,7 @@ static struct query *new_query(struct binder *b, struct sql_select *select, stru
         if (q) {
                 q->node = select;
                 q->outer = outer;
+                select->bound = q;
         }
         return q;
 }
@@ -369,6 +370,7 @@ static bool bind_from(struct binder *b, struct query_arm *arm)
                 struct source *s = &arm->sources[i];
 
                 s->node = from->items[i];
+                from->items[i]->bound = s;
                 s->arm = arm;
                 s->index = i;
                 /* A function's arguments see what is on its left. */
@@ -502,6 +504,14 @@ static bool bind_arm(struct binder *b, struct query_arm *arm)
         return ok && list_columns(b, arm);
 }
 
+/* A term that is nothing but a name is an alias before it is a column. */
+static bool names_result(const struct query_arm *arm, const struct sql_expr *e)
+{
+        while (e->kind == SQL_EXPR_COLLATE)
+                e = e->left;
+        return e->kind == SQL_EXPR_COLUMN && !e->table.text && has_alias(arm, &e->column);
+}
+
 /* Of a compound, ORDER BY names results, which need no binding. */
 static bool bind_ends(struct binder *b, struct query *q)
 {
@@ -510,14 +520,16 @@ static bool bind_ends(struct binder *b, struct query *q)
                 if (q->n_arms > 1) {
                         if (node_traits(q->node->order_by.items[i]) & TRAIT_SUBQUERY)
                                 return give_up(b);
-                } else if (!bind_expr(b, q->node->order_by.items[i]->expr)) {
+                } else if (!names_result(b->arm, q->node->order_by.items[i]->expr) &&
+                           !bind_expr(b, q->node->order_by.items[i]->expr)) {
                         return false;
                 }
         }
         return bind_expr(b, q->node->limit) && bind_expr(b, q->node->offset);
 }
 
-static bool all_arms(const struct query *q, uint32_t column, struct compare_type *type)
+/* What is true of the values of all arms. */
+static void merge_types(const struct query *q, uint32_t column, struct compare_type *type)
 {
         for (uint32_t i = 1; i < q->n_arms; i++) {
                 const struct query_arm *arm = &q->arms[i];
@@ -533,10 +545,10 @@ static bool all_arms(const struct query *q, uint32_t column, struct compare_type
                 /* The first arm's affinity counts when values are compared, but they keep theirs.
                  */
                 if (other.is_typed != type->is_typed || other.affinity != type->affinity ||
-                    other.is_unsure)
+                    other.is_unsure || other.is_collated != type->is_collated ||
+                    strcasecmp(other.collation, type->collation) != 0)
                         type->is_unsure = true;
         }
-        return true;
 }
 
 static bool name_columns(struct binder *b, struct query *q)
@@ -574,6 +586,7 @@ static bool bind_arms(struct binder *b, struct query *q)
                 return false;
         for (uint32_t i = 0; i < q->node->arms.n; i++) {
                 q->arms[i] = (struct query_arm){ .node = q->node->arms.items[i], .query = q };
+                q->arms[i].node->bound = &q->arms[i];
                 q->n_arms = i + 1;
                 if (!bind_arm(b, &q->arms[i]))
                         return false;
@@ -581,7 +594,7 @@ static bool bind_arms(struct binder *b, struct query *q)
                         return false;
         }
         for (uint32_t i = 0; i < q->n_columns; i++)
-                all_arms(q, i, &q->columns[i].type);
+                merge_types(q, i, &q->columns[i].type);
         return bind_ends(b, q);
 }
 
@@ -608,6 +621,18 @@ static bool bind_query(struct binder *b, struct query *q)
         b->arm = arm;
         b->hides_aliases = hides;
         return ok && !b->unknown && !b->failed;
+}
+
+const char *names_instead(const struct sql_node *node)
+{
+        const struct query *q = NULL;
+        const struct query_arm *arm = NULL;
+
+        if (node->kind == SQL_SELECT)
+                q = ((const struct sql_select *)node)->bound;
+        else if (node->kind == SQL_ARM)
+                arm = ((const struct sql_arm *)node)->bound;
+        return q ? q->instead : arm ? arm->instead : NULL;
 }
 
 enum plan_try names_bind(struct planner *p, struct sql_select *select, struct query **ret_query)

@@ -13,14 +13,16 @@ struct place;
 
 /* An item of a FROM clause. */
 struct source {
-        const struct sql_source *node;     /* NULL: the target of a write */
+        struct sql_source *node;           /* NULL: the target of a write */
         const char *name;                  /* as columns are qualified; NULL: it has none */
         const struct catalog_table *table; /* NULL: no base table */
         struct query *query; /* of a derived table or common table expression; else NULL */
         const char *const *function_columns; /* of a table-valued function, NULL at the end */
         bool is_recursive;                   /* a recursive CTE within itself */
         struct query_arm *arm;
-        uint32_t index; /* in the arm */
+        uint32_t index;            /* in the arm */
+        bool is_cut;               /* it is in a part, and no longer in the tree */
+        const struct route *route; /* of its rows that can matter; NULL: not known */
 };
 
 /* sql_expr.bound of a column: which one it is. */
@@ -37,6 +39,7 @@ struct compare_type {
                             * a collation, no 2 beside 2.0 */
         bool not_null;
         bool is_unsure;        /* what it compares like is not known */
+        bool is_collated;      /* by a COLLATE that is written, which goes before others */
         const char *collation; /* never NULL */
 };
 
@@ -65,6 +68,7 @@ struct query_arm {
         struct query_column *columns; /* NULL: VALUES */
         uint32_t n_columns;
         struct subquery *subqueries; /* of its expressions, not of those inside them */
+        const char *instead;         /* what is run at the gate in its place; NULL: itself */
         bool has_aggregates;         /* calls of its own, outside of subqueries */
         bool has_windows;
         bool has_right;   /* a RIGHT or FULL JOIN */
@@ -83,12 +87,18 @@ struct query {
         const struct sql_cte *cte; /* whose body it is; NULL: none's */
         unsigned n_uses;           /* as a source */
         struct place *place;       /* where its rows are made; NULL: not asked yet */
+        const char *instead;       /* what is run at the gate in its place; NULL: itself */
+        bool is_visited;           /* by who cuts it up */
 };
 
 /* TRY_NEXT: something in it is not understood; it is left as it was but for sql_expr.bound. */
 enum plan_try names_bind(struct planner *p, struct sql_select *select, struct query **ret_query);
 /* Binds the columns of an expression without subqueries to a table, by name. */
 void names_bind_table(struct planner *p, struct source *s, struct sql_expr *e);
+
+/* What is run at the gate in the place of a node, which then is nobody else's business; NULL:
+ * itself. The bound of a SELECT and an arm is its struct query and query_arm. */
+const char *names_instead(const struct sql_node *node);
 
 /* NULL: e is no column of a source. */
 static inline const struct bound_name *names_bound(const struct sql_expr *e)

@@ -1,6 +1,7 @@
 /* plan_ordered.c - ORDER BY, DISTINCT, LIMIT and OFFSET over rows of several shards: every shard
  * sends the result columns and the sort keys of the rows that can be among the answer's; the gate's
  * SQLite sorts, removes doubles and cuts. Loop thread. */
+#include <stdio.h>
 #include <string.h>
 
 #include "gate/plan_place.h"
@@ -13,6 +14,8 @@ struct ordered {
         struct simple q;
         int *key_column; /* per term of ORDER BY: its column in the part */
         size_t n_columns;
+        const char *table; /* the part's */
+        struct cut *cut;
 };
 
 /* Where equal values may look different, which of them is shown depends on the order in which
@@ -82,27 +85,22 @@ static enum err_code print_part(struct ordered *o, struct plan_part *part)
         return rc;
 }
 
-/* Columns of no affinity: what comes from the shards stays what it is. */
-static enum err_code print_load(struct ordered *o, struct plan_part *part)
+/* Alone, columns of no affinity: what comes from the shards stays what it is. */
+static enum err_code set_load(struct ordered *o, struct plan_part *part)
 {
-        struct buf ddl = BUF_INIT(0), load = BUF_INIT(0);
-        enum err_code rc;
+        struct part_column *columns =
+            arena_calloc(o->p->scratch, o->n_columns + 1, sizeof *columns);
 
-        buf_add_str(&ddl, "CREATE TABLE " PART_TABLE " (");
-        buf_add_str(&load, "INSERT INTO " PART_TABLE " VALUES (");
-        for (size_t i = 0; i < o->n_columns; i++) {
-                buf_printf(&ddl, "%sc%zu", i ? ", " : "", i);
-                buf_add_str(&load, i ? ", ?" : "?");
+        if (!columns)
+                return planner_no_memory(o->p);
+        for (uint32_t i = 0; i < o->n_columns; i++) {
+                columns[i].name = arena_printf(o->p->scratch, "c%u", i);
+                if (!columns[i].name)
+                        return planner_no_memory(o->p);
+                if (o->cut->is_nested && i < o->q.of->n_columns)
+                        columns[i].type = &o->q.of->columns[i].type;
         }
-        buf_add_str(&ddl, ")");
-        buf_add_str(&load, ")");
-        part->n_columns = o->n_columns;
-        rc = planner_keep(o->p, &ddl, &part->load_ddl);
-        if (!rc)
-                rc = planner_keep(o->p, &load, &part->load_sql);
-        buf_done(&ddl);
-        buf_done(&load);
-        return rc;
+        return part_set_load(o->p, part, o->table, columns, o->n_columns);
 }
 
 static enum err_code print_finish(struct ordered *o)
@@ -111,43 +109,68 @@ static enum err_code print_finish(struct ordered *o)
         enum err_code rc;
 
         buf_add_str(&b, o->is_distinct ? "SELECT DISTINCT " : "SELECT ");
-        for (uint32_t i = 0; i < o->q.of->n_columns; i++)
-                buf_printf(&b, "%sc%u", i ? ", " : "", i);
-        buf_add_str(&b, " FROM " PART_TABLE);
+        for (uint32_t i = 0; i < o->q.of->n_columns; i++) {
+                const struct query_column *c = &o->q.of->columns[i];
+                char column[16];
+
+                snprintf(column, sizeof column, "c%u", i);
+                buf_add_str(&b, i ? ", " : "");
+                if (o->cut->is_nested)
+                        part_add_column(&b, column, &c->type, c->name);
+                else
+                        buf_add_str(&b, column);
+        }
+        buf_printf(&b, " FROM %s", o->table);
         for (uint32_t i = 0; i < o->q.order.n; i++)
                 add_term(o, i, "c", o->key_column[i], &b);
         rc = add_limit(o->p, &o->q, &b);
         if (!rc)
-                rc = planner_keep(o->p, &b, &o->p->plan->finish_sql);
+                rc = planner_keep(o->p, &b, &o->cut->sql);
         buf_done(&b);
         return rc;
 }
 
-enum plan_try plan_ordered(struct planner *p, struct query *q, const struct place *place)
+/* How the columns of a query compare is to be known if somebody else may compare them. */
+static bool is_sure(const struct query_arm *arm)
+{
+        for (uint32_t i = 0; i < arm->n_columns; i++)
+                if (arm->columns[i].type.is_unsure)
+                        return false;
+        return true;
+}
+
+enum plan_try plan_ordered(struct planner *p, struct query *q, const struct place *place,
+                           struct cut *cut)
 {
         bool has_distinct = q->arms[0].node->distinct == SQL_DISTINCT_DISTINCT;
-        struct ordered o = { .p = p, .is_distinct = has_distinct && !place->distinct_whole };
+        struct ordered o = { .p = p,
+                             .is_distinct = has_distinct && !place->distinct_whole,
+                             .table = part_table(p),
+                             .cut = cut };
         struct plan_part *part;
         enum plan_try tried;
 
-        if (!place->groups_whole || !q->arms[0].columns)
+        if (!place->groups_whole || !q->arms[0].columns ||
+            (cut->is_nested && !is_sure(&q->arms[0])))
                 return TRY_NEXT;
         tried = simplify(p, q, &o.q);
         if (tried != TRY_DONE)
                 return tried;
         if (shows_any_of_equals(&o))
                 return TRY_NEXT;
-        if (!place_keys(&o)) {
+        if (cut->with)
+                o.q.with = cut->with;
+        if (!o.table || !place_keys(&o)) {
                 planner_no_memory(p);
                 return TRY_ERROR;
         }
         /* With DISTINCT, which row's key counts for a result is SQLite's secret. */
         if (has_distinct && o.n_columns > o.q.arm->results.n)
                 return TRY_NEXT;
-        if (planner_add_part(p, &part) || print_part(&o, part) || print_load(&o, part) ||
+        if (planner_add_part(p, &part) || print_part(&o, part) || set_load(&o, part) ||
             print_finish(&o))
                 return TRY_ERROR;
         part->route = place->route;
-        p->plan->kind = place->route.kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER;
+        cut->kind = place->route.kind == ROUTE_KEYS ? PLAN_MULTI_SHARD : PLAN_SCATTER;
         return TRY_DONE;
 }

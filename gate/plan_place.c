@@ -247,7 +247,8 @@ static bool is_sharded_alike(const struct catalog_table *a, const struct catalog
         return true;
 }
 
-static bool keys_meet(const struct equals *eq, const struct keys *left, const struct keys *right)
+bool keys_meet(const struct equals *eq, const struct keys *left, const struct keys *right,
+               const struct key **ret_left, const struct key **ret_right)
 {
         for (uint32_t i = 0; i < left->n; i++)
                 for (uint32_t k = 0; k < right->n; k++) {
@@ -259,8 +260,11 @@ static bool keys_meet(const struct equals *eq, const struct keys *left, const st
                         while (c < n && equals_has(eq, a->columns[c].source, a->columns[c].column,
                                                    b->columns[c].source, b->columns[c].column))
                                 c++;
-                        if (c == n)
-                                return true;
+                        if (c < n)
+                                continue;
+                        *ret_left = a;
+                        *ret_right = b;
+                        return true;
                 }
         return false;
 }
@@ -271,6 +275,7 @@ static enum place_kind join_kinds(const struct placing *w, enum place_kind left,
 {
         enum place_kind right = w->sources[i].kind;
         uint32_t join = i ? w->arm->sources[i].node->join : 0;
+        const struct key *a, *b;
 
         if (left == PLACE_NOWHERE || right == PLACE_NOWHERE)
                 return PLACE_NOWHERE;
@@ -283,7 +288,8 @@ static enum place_kind join_kinds(const struct placing *w, enum place_kind left,
         /* Of what is the same on every shard, every shard would keep the rows without a match. */
         if (left == PLACE_ANYWHERE)
                 return join & SQL_JOIN_LEFT ? PLACE_NOWHERE : PLACE_SHARDS;
-        return keys_meet(eq, &w->place->keys, &w->sources[i].keys) ? PLACE_SHARDS : PLACE_NOWHERE;
+        return keys_meet(eq, &w->place->keys, &w->sources[i].keys, &a, &b) ? PLACE_SHARDS
+                                                                           : PLACE_NOWHERE;
 }
 
 static enum err_code join_source(struct placing *w, uint32_t i)
@@ -601,6 +607,25 @@ static enum err_code place_arm_in(struct planner *p, struct query_arm *arm,
 enum err_code place_arm(struct planner *p, struct query_arm *arm, struct place *ret)
 {
         return place_arm_in(p, arm, NULL, ret);
+}
+
+enum err_code place_each(struct planner *p, struct query_arm *arm, struct place **ret_sources,
+                         struct place *ret_all)
+{
+        struct placing w = { .p = p, .arm = arm, .place = ret_all };
+        enum err_code rc = place_sources(&w);
+
+        *ret_all = (struct place){ 0 };
+        *ret_sources = w.sources;
+        return rc ? rc : find_filters(&w);
+}
+
+enum err_code place_matching(struct planner *p, struct query_arm *arm, struct place *sources,
+                             struct place *all, uint32_t i, struct equals *ret)
+{
+        struct placing w = { .p = p, .arm = arm, .place = all, .sources = sources };
+
+        return find_matching(&w, i, ret);
 }
 
 /* ---- a query's rows */

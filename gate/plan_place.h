@@ -77,5 +77,15 @@ struct place {
 enum err_code place_arm(struct planner *p, struct query_arm *arm, struct place *ret);
 /* The rows of a query. */
 enum err_code place_query(struct planner *p, struct query *q, struct place *ret);
+/* The sources of an arm, each on its own, and of ret_all what is true of every row that is left:
+ * for those who look for the largest groups of them that shards can join. */
+enum err_code place_each(struct planner *p, struct query_arm *arm, struct place **ret_sources,
+                         struct place *ret_all);
+/* What is equal in a row of the sources on the left that matches one of source i. */
+enum err_code place_matching(struct planner *p, struct query_arm *arm, struct place *sources,
+                             struct place *all, uint32_t i, struct equals *ret);
+/* Two keys of tables sharded alike whose columns are equal, so that their rows are on one shard. */
+bool keys_meet(const struct equals *eq, const struct keys *left, const struct keys *right,
+               const struct key **ret_left, const struct key **ret_right);
 /* The columns of the table that shard it, as struct key. NULL: out of memory. */
 struct key *key_of_table(struct planner *p, struct source *s);

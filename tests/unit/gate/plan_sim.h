@@ -22,6 +22,11 @@ struct sim_result {
         char **rows;
         size_t n_rows;
         size_t n_shards; /* that the first part went to */
+        struct {
+                size_t n_shards;
+                size_t n_bytes; /* that came back, as encoded */
+        } parts[16];
+        size_t part; /* that is being run */
 };
 void sim_result_done(struct sim_result *r);
 /* Orders the rows, so that results compare as multisets. */

@@ -167,7 +167,7 @@ static const struct {
           PLAN_GATHER },
         { "sum distinct", "SELECT sum(DISTINCT a) FROM t", true, PLAN_GATHER },
         { "group_concat", "SELECT group_concat(id) FROM (SELECT id FROM t ORDER BY id)", true,
-          PLAN_GATHER },
+          PLAN_SCATTER },
         { "group by", "SELECT a, count(*), sum(c) FROM t GROUP BY a", false,
           PLAN_SCATTER_AGGREGATE },
         { "group by ordered", "SELECT a, count(*) FROM t GROUP BY a ORDER BY 2 DESC, 1", true,
@@ -218,7 +218,7 @@ static const struct {
         { "compound", "SELECT id FROM t WHERE a = 1 UNION SELECT v FROM k WHERE v < 5 ORDER BY 1",
           true, PLAN_GATHER },
         { "cte", "WITH q AS (SELECT a, count(*) AS c FROM t GROUP BY a) SELECT max(c) FROM q", true,
-          PLAN_GATHER },
+          PLAN_SCATTER_AGGREGATE },
         { "recursive cte over table",
           "WITH RECURSIVE r(i) AS (SELECT min(id) FROM t UNION ALL SELECT i + 1 FROM r WHERE i < "
           "9) "

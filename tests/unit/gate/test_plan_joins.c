@@ -372,6 +372,63 @@ static bool add_end(struct buf *b, unsigned n_columns)
         return true;
 }
 
+/* What a subquery gives is compared with columns and values: the affinities and collations that it
+ * lends them must outlive that it is answered elsewhere. */
+static const char *any_expression(bool is_aggregate)
+{
+        if (is_aggregate)
+                return ONE_OF("count(*)", "max(b)", "sum(n)", "min(a + 0)", "1", "max(hex(k))");
+        return ONE_OF("a", "b", "k", "n", "a + 0", "b || ''", "CAST(a AS TEXT)",
+                      "CAST(b AS INTEGER)", "b COLLATE RTRIM", "+k", "+b", "max(a, 1)",
+                      "coalesce(b, a)", "CAST(k AS BLOB)", "1", "'1'", "NULL");
+}
+
+static void add_unit(struct buf *b)
+{
+        unsigned t = pick(4);
+        bool is_aggregate = !pick(4), has_limit;
+
+        buf_printf(b, "SELECT %s AS c, %s AS d FROM t%u", any_expression(is_aggregate),
+                   any_expression(is_aggregate), t);
+        if (!pick(3))
+                buf_printf(b, " WHERE a > %u", pick(3));
+        has_limit = pick(2);
+        if (has_limit)
+                buf_add_str(b, " ORDER BY quote(c), quote(d) LIMIT 100");
+}
+
+static void add_comparison(struct buf *b)
+{
+        switch (pick(4)) {
+        case 0:
+                buf_add_str(b, "SELECT count(*) FROM (");
+                add_unit(b);
+                buf_printf(b, ") AS q JOIN t%u AS y ON %s %s q.c WHERE q.d %s %s", pick(4),
+                           ONE_OF("y.a", "y.b", "y.k", "y.n"), ONE_OF("=", "<", "IS"),
+                           ONE_OF("=", "<>", "<"), any_value());
+                break;
+        case 1:
+                buf_add_str(b, "WITH q AS (");
+                add_unit(b);
+                buf_printf(
+                    b, ") SELECT count(*) FROM q, q AS r, t%u AS y WHERE q.c = r.d AND %s %s q.c",
+                    pick(4), ONE_OF("y.a", "y.b", "y.k"), ONE_OF("=", ">="));
+                break;
+        case 2:
+                buf_printf(b, "SELECT count(*) FROM t%u AS y WHERE (%s, %s) %sIN (", pick(4),
+                           ONE_OF("y.a", "y.b", "1"), ONE_OF("y.b", "y.k", "'1'"),
+                           ONE_OF("", "NOT "));
+                add_unit(b);
+                buf_add_str(b, ")");
+                break;
+        default:
+                buf_printf(b, "SELECT count(*) FROM t%u AS y WHERE %s %s (SELECT c FROM (", pick(4),
+                           ONE_OF("y.a", "y.b", "y.k", "2", "'1'"), ONE_OF("=", "<", "IN", ">="));
+                add_unit(b);
+                buf_add_str(b, ") ORDER BY quote(c) LIMIT 1)");
+        }
+}
+
 static char *make_query(bool *ret_ordered)
 {
         struct buf b = BUF_INIT(0);
@@ -382,7 +439,20 @@ static char *make_query(bool *ret_ordered)
         if (colocated) {
                 add_query(&b, n_columns, 0);
         } else {
-                switch (pick(5)) {
+                switch (pick(7)) {
+                case 3:
+                        add_comparison(&b);
+                        *ret_ordered = false;
+                        return buf_take_str(&b);
+                case 4:
+                        buf_printf(
+                            &b,
+                            "WITH RECURSIVE q(i) AS (SELECT count(*) FROM t%u UNION ALL SELECT "
+                            "i - 1 FROM q WHERE i > (SELECT min(n) FROM t%u)) SELECT count(*) FROM "
+                            "q JOIN t%u AS y ON y.n = q.i",
+                            pick(4), pick(4), pick(4));
+                        *ret_ordered = false;
+                        return buf_take_str(&b);
                 case 0:
                         add_query(&b, n_columns, 1);
                         buf_printf(&b, " %s ", ONE_OF("UNION", "UNION ALL", "EXCEPT", "INTERSECT"));

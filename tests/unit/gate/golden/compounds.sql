@@ -1,0 +1,6 @@
+SELECT customer_id FROM orders UNION ALL SELECT customer_id FROM item WHERE quantity > 3;
+SELECT customer_id, n FROM orders EXCEPT SELECT customer_id, n FROM item;
+SELECT id FROM customer INTERSECT SELECT customer_id FROM item;
+SELECT n FROM orders UNION SELECT quantity FROM item;
+SELECT name FROM customer UNION SELECT title FROM product ORDER BY 1 LIMIT 4;
+SELECT 'orders', count(*) FROM orders UNION ALL SELECT 'items', count(*) FROM item;
