@@ -68,6 +68,8 @@ static void make_tables(struct sim *s)
                 else
                         buf_printf(&b, shapes[pick(ARRAY_LEN(shapes))], key_types[type].type);
                 sql = buf_take_str(&b);
+                if (getenv("SHOAL_TEST_SHOW"))
+                        fprintf(stderr, "%s\n", sql);
                 sim_check(s, sql, false);
                 free(sql);
         }
@@ -85,6 +87,8 @@ static void make_tables(struct sim *s)
                                    ONE_OF("0", "1", "2", "3", "NULL", "5"),
                                    ONE_OF("'a'", "'A'", "'b'", "NULL", "'1'", "''"));
                         sql = buf_take_str(&b);
+                        if (getenv("SHOAL_TEST_SHOW"))
+                                fprintf(stderr, "%s\n", sql);
                         sim_check(s, sql, false);
                         free(sql);
                 }
@@ -415,9 +419,10 @@ static void add_comparison(struct buf *b)
                     pick(4), ONE_OF("y.a", "y.b", "y.k"), ONE_OF("=", ">="));
                 break;
         case 2:
+                /* Columns alone: (1, y.k) IN … finds nothing in SQLite where an index on y.k is
+                 * used, and what it should where there is none. */
                 buf_printf(b, "SELECT count(*) FROM t%u AS y WHERE (%s, %s) %sIN (", pick(4),
-                           ONE_OF("y.a", "y.b", "1"), ONE_OF("y.b", "y.k", "'1'"),
-                           ONE_OF("", "NOT "));
+                           ONE_OF("y.a", "y.b"), ONE_OF("y.b", "y.k"), ONE_OF("", "NOT "));
                 add_unit(b);
                 buf_add_str(b, ")");
                 break;
