@@ -132,19 +132,19 @@ static void avg_final(sqlite3_context *ctx)
                 sqlite3_result_double(ctx, state_total(s) / (double)s->n);
 }
 
+static const struct {
+        const char *name;
+        void (*step)(sqlite3_context *, int, sqlite3_value **);
+        void (*final)(sqlite3_context *);
+} functions[] = {
+        { "_shoal_sum_part", part_step, part_final },
+        { "_shoal_sum", merge_step, sum_final },
+        { "_shoal_total", merge_step, total_final },
+        { "_shoal_avg", merge_step, avg_final },
+};
+
 int partial_agg_register(struct sqlite3 *db)
 {
-        static const struct {
-                const char *name;
-                void (*step)(sqlite3_context *, int, sqlite3_value **);
-                void (*final)(sqlite3_context *);
-        } functions[] = {
-                { "_shoal_sum_part", part_step, part_final },
-                { "_shoal_sum", merge_step, sum_final },
-                { "_shoal_total", merge_step, total_final },
-                { "_shoal_avg", merge_step, avg_final },
-        };
-
         for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
                 int rc = sqlite3_create_function_v2(
                     db, functions[i].name, 1,
@@ -154,4 +154,11 @@ int partial_agg_register(struct sqlite3 *db)
                         return rc;
         }
         return SQLITE_OK;
+}
+
+void partial_agg_unregister(struct sqlite3 *db)
+{
+        for (size_t i = 0; i < ARRAY_LEN(functions); i++)
+                (void)sqlite3_create_function_v2(db, functions[i].name, 1, SQLITE_UTF8, NULL, NULL,
+                                                 NULL, NULL, NULL);
 }

@@ -11,3 +11,5 @@ struct sqlite3;
 
 /* Returns SQLite's result code. */
 int partial_agg_register(struct sqlite3 *db) __attribute__((warn_unused_result));
+/* No statement of db is running. It knows them no more. */
+void partial_agg_unregister(struct sqlite3 *db);

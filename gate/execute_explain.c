@@ -110,7 +110,23 @@ static struct explain_shard *measure(struct execution *x, size_t *ret_n)
         return m;
 }
 
-void execute_explain(struct execution *x, bool measured)
+/* EXPLAIN QUERY PLAN: the rows are in the plan. */
+static void give_query_plan(struct execution *x)
+{
+        const struct plan *p = x->plan;
+        bool given = true;
+
+        x->discard_rows = false;
+        if (p->n_query_plan_bytes)
+                given = execute_give(x,
+                                     grpc_slice_from_copied_buffer((const char *)p->query_plan,
+                                                                   p->n_query_plan_bytes),
+                                     EXECUTE_TAG_NONE);
+        if (given)
+                execute_succeed(x);
+}
+
+static void give_explanation(struct execution *x, bool measured)
 {
         const struct plan *p = x->plan->explained;
         const uint64_t *const *bits = measured ? parts_sent(x) : route_parts(x, p);
@@ -133,4 +149,12 @@ void execute_explain(struct execution *x, bool measured)
         x->discard_rows = false;
         if (execute_give(x, grpc_slice_new(rows.data, rows.n_bytes, free), EXECUTE_TAG_NONE))
                 execute_succeed(x);
+}
+
+void execute_explain(struct execution *x, bool measured)
+{
+        if (x->plan->query_plan)
+                give_query_plan(x);
+        else
+                give_explanation(x, measured);
 }

@@ -48,10 +48,6 @@ enum err_code plan_explain(struct planner *p)
         uint32_t start = st->body->span.start;
         enum err_code rc;
 
-        if (st->explain == SQL_EXPLAIN_QUERY_PLAN)
-                return err_set(p->reterr, ERR_UNIMPLEMENTED, "EXPLAIN_QUERY_PLAN",
-                               "EXPLAIN QUERY PLAN is not there yet; EXPLAIN shows how the gate "
-                               "runs the statement");
         rc = plan_build(p->catalog, st->text + start, st->body->span.end - start, 0,
                         &p->plan->explained, p->reterr);
         if (rc) {
@@ -60,6 +56,12 @@ enum err_code plan_explain(struct planner *p)
                 return rc;
         }
         p->plan->kind = PLAN_EXPLAIN;
+        p->plan->read_only = true;
+        if (st->explain == SQL_EXPLAIN_QUERY_PLAN) {
+                rc = plan_explain_query_plan(p, p->plan->explained);
+                p->plan->explained = plan_unref(p->plan->explained);
+                return rc;
+        }
         p->plan->analyze = st->explain == SQL_EXPLAIN_ANALYZE;
         p->plan->read_only = !p->plan->analyze || p->plan->explained->read_only;
         return encode_columns(p);

@@ -1,4 +1,5 @@
-/* explain.h - a plan as rows for people: EXPLAIN and EXPLAIN ANALYZE. Loop thread. */
+/* explain.h - a plan as rows for people: EXPLAIN and EXPLAIN ANALYZE. (EXPLAIN QUERY PLAN's rows
+ * are made by the planner, see plan.query_plan.) Loop thread. */
 #pragma once
 
 #include "common/buf.h"

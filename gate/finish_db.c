@@ -309,6 +309,11 @@ enum err_code finish_db_reset(struct finish_db *d, struct err *reterr)
         return rc == SQLITE_OK ? ERR_OK : fail(d, rc, reterr);
 }
 
+struct sqlite3 *finish_db_handle(struct finish_db *d)
+{
+        return d->db;
+}
+
 uint64_t finish_db_spilled(const struct finish_db *d)
 {
         return d->quota.peak_bytes;

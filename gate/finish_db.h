@@ -13,6 +13,7 @@
 #include "gate/plan.h"
 
 struct finish_db;
+struct sqlite3;
 
 struct finish_db_limits {
         uint64_t memory_bytes;       /* of pages in memory */
@@ -51,6 +52,8 @@ enum err_code finish_db_step(struct finish_db *d, struct buf *b, size_t chunk_by
 /* Empties it for the next use. On an error it must be closed. */
 enum err_code finish_db_reset(struct finish_db *d, struct err *reterr) must_check_;
 
+/* Its database, with the tables of the parts; for statements about the finish. */
+struct sqlite3 *finish_db_handle(struct finish_db *d);
 /* The most that has lain in temporary files since it was opened. */
 uint64_t finish_db_spilled(const struct finish_db *d);
 /* What it has in memory and on disk now, about. */

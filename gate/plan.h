@@ -112,9 +112,12 @@ struct plan {
                             gives none */
         size_t n_insert_ids;
 
-        struct plan_ddl *ddl;    /* PLAN_DDL */
-        struct plan *explained;  /* PLAN_EXPLAIN: rows are made by gate/explain.h */
-        bool analyze;            /* EXPLAIN ANALYZE */
+        struct plan_ddl *ddl;      /* PLAN_DDL */
+        struct plan *explained;    /* PLAN_EXPLAIN: rows are made by gate/explain.h */
+        bool analyze;              /* EXPLAIN ANALYZE */
+        const uint8_t *query_plan; /* EXPLAIN QUERY PLAN: its rows, fields 2 of a ResultSet;
+                                      explained is NULL */
+        size_t n_query_plan_bytes;
         struct catalog *catalog; /* a reference */
         /* What a success of this write does to the rowids of `table`. The default is always right.
          */

@@ -179,6 +179,8 @@ enum err_code plan_ddl(struct planner *p);
 enum err_code plan_analyze(struct planner *p);
 enum err_code plan_nothing(struct planner *p); /* the statement does nothing */
 enum err_code plan_explain(struct planner *p);
+/* Makes p the EXPLAIN QUERY PLAN of the plan of its body. */
+enum err_code plan_explain_query_plan(struct planner *p, const struct plan *explained);
 
 /* ---- the simple SELECT that plan_ordered and plan_aggregate start from (plan_simple.c): one arm
  */

@@ -11,6 +11,7 @@
 #include "common/key_range.h"
 #include "common/partial_agg.h"
 #include "common/sqlite_now.h"
+#include "common/wire.h"
 #include "gate/plan_cache.h"
 
 enum { MAX_SHARDS = 64, MAX_ITEMS = 64 };
@@ -316,6 +317,27 @@ static void run_ddl(struct sim *s, struct plan *p, struct sim_result *r)
 
 /* ---- statements */
 
+/* As add_row() prints them. */
+static void take_query_plan(const struct plan *p, struct sim_result *r)
+{
+        struct wire_reader rows = wire_reader(p->query_plan, p->n_query_plan_bytes);
+        struct wire_field f;
+
+        while (wire_next(&rows, &f)) {
+                struct buf b = BUF_INIT(0);
+                struct value v[4];
+
+                ck_assert_int_eq(value_decode_row(f.data, f.n_bytes, v, ARRAY_LEN(v), NULL),
+                                 ERR_OK);
+                buf_printf(&b, "i%lld|i%lld|i%lld|t%zu:%.*s", (long long)v[0].integer,
+                           (long long)v[1].integer, (long long)v[2].integer, v[3].n_bytes,
+                           (int)v[3].n_bytes, (const char *)v[3].data);
+                r->rows = xrealloc(r->rows, (r->n_rows + 1) * sizeof *r->rows);
+                r->rows[r->n_rows++] = buf_take_str(&b);
+        }
+        ck_assert(!rows.failed);
+}
+
 void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args,
              struct sim_result *ret)
 {
@@ -336,6 +358,8 @@ void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t
                 return;
         if (p->kind == PLAN_DDL)
                 run_ddl(s, p, ret);
+        else if (p->query_plan)
+                take_query_plan(p, ret);
         else if (p->kind != PLAN_EXPLAIN)
                 run_plan(s, p, &v, ret);
 }
