@@ -19,6 +19,8 @@ static const struct conf_def defs[] = {
         { "pool-threads", CONF_UINT, MEMBER(pool_threads), "8", 1, 256, "N", "Threads for reads that are not answered at once." },
         { "writer-threads", CONF_UINT, MEMBER(writer_threads), "8", 1, 256, "N",
           "Threads for the shards' writers: how many commits may wait for the disk at a time." },
+        { "read-parallelism", CONF_UINT, MEMBER(read_parallelism), "0", 0, 256, "N",
+          "Shards that one statement reads at a time, so that what they sort stays in the processors' caches; 0: one for each processor." },
         { "max-skew", CONF_MS, MEMBER(max_skew_ms), "500ms", 1, 60000, "TIME",
           "How far a peer's clock may be ahead of this one's; its requests are refused beyond." },
         { "drain", CONF_MS, MEMBER(drain_ms), "5s", 0, 600000, "TIME", "How long requests under way may take to end after SIGTERM." },

@@ -15,6 +15,7 @@ struct tablet_settings {
         char *log_level;
         uint64_t pool_threads;
         uint64_t writer_threads;
+        uint64_t read_parallelism;
         uint64_t max_skew_ms;
         uint64_t drain_ms;
         uint64_t max_message_bytes;

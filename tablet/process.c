@@ -133,6 +133,17 @@ static char *own_address(const struct process *p)
                          rpc_server_port(service_server(p->service)));
 }
 
+/* Reads that take long are busy, not waiting for the disk: more of them than processors only drive
+ * each other's rows out of the caches. */
+static uint64_t choose_parallelism(const struct tablet_settings *o)
+{
+        long n_processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+        if (o->read_parallelism)
+                return o->read_parallelism;
+        return n_processors > 0 ? (uint64_t)n_processors : 1;
+}
+
 static enum err_code start_serving(struct process *p, struct err *reterr)
 {
         struct service_options so = {
@@ -141,6 +152,7 @@ static enum err_code start_serving(struct process *p, struct err *reterr)
                 .hlc = &p->hlc,
                 .readers = p->readers,
                 .pinners = p->pinners,
+                .read_parallelism = choose_parallelism(p->o),
                 /* The rest is for writers and for reads that need no pin. */
                 .max_pins = p->o->max_connections - p->o->max_connections / 4,
                 .address = p->o->listen_address,

@@ -288,6 +288,8 @@ static bool may_start(const struct request *rq)
                 return true; /* to be ended */
         if (rq->chunk_bytes && stream_is_full(rq->stream))
                 return false;
+        if (rq->kind == METER_READ && rq->n_running >= rq->service->o.read_parallelism)
+                return false; /* request_on_task() asks again */
         if (!rq->f.window_bytes || (!rq->n_running && !rq->n_in_flight))
                 return true;
         return rq->n_in_flight + (rq->n_running + 1) * rq->chunk_bytes <= rq->f.window_bytes;

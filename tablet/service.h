@@ -14,6 +14,7 @@ struct service_options {
         struct hlc *hlc;
         struct pool *readers;       /* reads that are not answered on the loop thread */
         struct pool *pinners;       /* opens snapshots, and does nothing else */
+        uint64_t read_parallelism;  /* reads of one request that run at a time; not 0 */
         uint64_t max_pins;          /* snapshots kept open at a time over all streams */
         const char *address;        /* "127.0.0.1:0" picks a free port */
         uint64_t max_message_bytes; /* of a request */

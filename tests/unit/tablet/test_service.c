@@ -677,6 +677,30 @@ START_TEST(requests_are_bounded)
 }
 END_TEST
 
+/* The second shard has next to nothing to do, and waits for the first all the same. */
+START_TEST(reads_take_turns)
+{
+        static const uint64_t parallelism[] = { 1, 2 };
+        struct answer answer;
+        struct ask a;
+
+        l = line_close(l);
+        world_done(&w);
+        world_init(&w);
+        w.so.read_parallelism = parallelism[_i];
+        world_open(&w);
+        l = line_open(&w);
+        line_ask(l, 1, true, "INSERT INTO t VALUES (1, 3000000)");
+        line_ask(l, 2, false, "SELECT 1"); /* both are open */
+        ask_init(&a, 2,
+                 "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r LIMIT "
+                 "(SELECT ifnull(max(v), 1) FROM t)) SELECT count(*) FROM r");
+        line_wait(l, line_send(l, &a.m), &answer);
+        ck_assert_str_eq(answer.text, "3000000;/1;/");
+        ck_assert_uint_eq(answer.last_shard, parallelism[_i] == 1);
+}
+END_TEST
+
 /* ---- ends */
 
 START_TEST(half_closed)
@@ -781,6 +805,7 @@ static Suite *suite(void)
         tcase_add_test(t, an_id_twice);
         tcase_add_test(t, a_bad_request_is_not_the_streams_end);
         tcase_add_test(t, requests_are_bounded);
+        tcase_add_loop_test(t, reads_take_turns, 0, 2);
         tcase_add_test(t, half_closed);
         tcase_add_test(t, drained);
         tcase_add_test(t, drained_with_force);

@@ -94,6 +94,8 @@ void world_open(struct world *w)
         w->so.hlc = &w->hlc;
         w->so.readers = w->readers;
         w->so.pinners = w->pinners;
+        if (!w->so.read_parallelism)
+                w->so.read_parallelism = 4;
         if (!w->so.max_pins)
                 w->so.max_pins = 64;
         ck_assert_msg(service_start(&w->so, &w->service, &e) == ERR_OK, "%s", e.msg);
@@ -337,6 +339,8 @@ static void note_piece(struct answer *a, const Shoal__V1__ShardReply *s, char *t
         char columns[256] = "";
 
         a->n_pieces++;
+        if (s->end)
+                a->last_shard = s->shard;
         if (s->failure)
                 snprintf(text, n_text, "%s %s", err_code_name((enum err_code)s->failure->code),
                          s->failure->reason);

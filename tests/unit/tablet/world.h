@@ -85,7 +85,8 @@ struct answer {
         char
             text[8192]; /* of each shard in order: "rows…" or "CODE REASON", each followed by "/" */
         size_t n_messages, n_pieces;
-        size_t message; /* the number of the one that the end came in */
+        uint32_t last_shard; /* that ended */
+        size_t message;      /* the number of the one that the end came in */
         uint64_t hlc;
         bool is_replayed;
         uint64_t commit_ts, cut_c, cut_e, n_rows; /* of the shard that said so last */
