@@ -82,3 +82,20 @@ enum cut_step cut_on_pin(struct cut *cut, size_t shard, uint64_t c, uint64_t e, 
                 return CUT_WAIT;
         return judge(cut, now, wall);
 }
+
+enum cut_step cut_on_late_pin(struct cut *cut, uint64_t c, uint64_t e)
+{
+        uint64_t t = cut_time(cut);
+
+        assert(cut->is_accepted);
+        if (e < c)
+                e = c;
+        if (e < t)
+                return CUT_LOST;
+        for (size_t i = 0; i < cut->n_pins; i++) {
+                if (c > cut->pins[i].e)
+                        return CUT_LOST;
+        }
+        cut->pins[cut->n_pins++] = (struct cut_pin){ .c = c, .e = e, .is_known = true };
+        return CUT_WAIT;
+}

@@ -50,5 +50,8 @@ void cut_init(struct cut *cut, struct cut_pin *pins, size_t n_pins, uint64_t now
  * would chase each other away. */
 enum cut_step cut_on_pin(struct cut *cut, size_t shard, uint64_t c, uint64_t e, uint64_t now,
                          uint64_t wall);
+/* Of an accepted cut: one more shard has been pinned; pins has room for it. CUT_WAIT: it shows the
+ * same moment. CUT_LOST: it does not. */
+enum cut_step cut_on_late_pin(struct cut *cut, uint64_t c, uint64_t e);
 /* The moment, once accepted. */
 uint64_t cut_time(const struct cut *cut);

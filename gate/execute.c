@@ -38,6 +38,7 @@ static void drop_plan(struct execution *x)
 
 void execute_stop(struct execution *x)
 {
+        execute_rounds_stop(x);
         execute_cut_stop(x);
         x->finish = finish_free(x->finish);
         for (size_t i = 0; i < x->n_parts; i++)

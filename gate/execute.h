@@ -17,6 +17,7 @@
 #include "gate/ddl.h"
 #include "gate/finish.h"
 #include "gate/gate.h"
+#include "gate/key_set.h"
 #include "gate/plan.h"
 #include "gate/request_intent.h"
 #include "gate/result.h"
@@ -61,10 +62,15 @@ struct execution_events {
 /* What one part of the plan is doing. */
 struct execution_part {
         struct execution *x;
-        struct scatter *scatter;
-        size_t index;
-        uint64_t *bits; /* the shards it goes to */
+        struct scatter *scatter; /* NULL: not sent yet, or never */
+        size_t index;            /* of the plan's part */
+        uint64_t *bits;          /* the shards it goes to */
         size_t n_shards;
+        const struct key_request *keyed; /* NULL: the part as it is */
+        /* Of a part's first slot: */
+        bool is_started;     /* of one that waits: it does not any more */
+        size_t n_open;       /* its requests under way */
+        struct key_set keys; /* those that it waits for */
 };
 
 struct execution {
@@ -92,10 +98,12 @@ struct execution {
         uint64_t n_rows, n_bytes; /* rows of shards; bytes given to the owner */
         uint64_t n_counted_bytes; /* of them, those in gate.n_result_bytes */
 
-        struct execution_part *parts;
+        struct execution_part *parts; /* first those of the plan: gate/execute_rounds.c */
         size_t n_parts, n_parts_ended;
         struct finish *finish;
-        struct execute_cut *cut; /* execute_cut.c; NULL: one read of one shard */
+        struct execute_cut *cut;  /* execute_cut.c; NULL: one read of one shard */
+        struct loop_timer rounds; /* execute_rounds.c */
+        unsigned n_lost;          /* times that rounds could not be of one moment */
         struct topology_wait wait;
 
         struct sequence_use use;

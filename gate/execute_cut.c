@@ -22,6 +22,7 @@ struct execute_cut {
         uint64_t pin;     /* the name; 0: no shard is read twice */
         uint64_t *shards; /* bits of all that take part */
         uint64_t *again;  /* scratch */
+        uint32_t *places; /* with rounds: of each shard that has been pinned, plus 1; else NULL */
         struct held_rows *first, **last;
         size_t n_held_bytes;
         size_t n_counted_bytes; /* of them, those in gate.n_result_bytes */
@@ -43,23 +44,40 @@ static size_t place_of(const struct execute_cut *c, uint32_t shard)
 {
         uint64_t below = (UINT64_C(1) << shard % 64) - 1;
 
+        if (c->places)
+                return c->places[shard] - 1;
         return count_bits(c->shards, shard / 64) +
                (size_t)__builtin_popcountll(c->shards[shard / 64] & below);
 }
 
-/* All shards of all parts; true: one of them in several parts. */
+/* All shards of all parts that are sent at once; true: one of them in several parts. */
 static bool unite(const struct execution *x, uint64_t *ret_bits, size_t n_words)
 {
         bool is_shared = false;
 
         memset(ret_bits, 0, n_words * sizeof(*ret_bits));
         for (size_t i = 0; i < x->n_parts; i++) {
-                for (size_t k = 0; k < n_words; k++) {
+                for (size_t k = 0; k < n_words && !execute_rounds_waits(x, i); k++) {
                         is_shared = is_shared || (ret_bits[k] & x->parts[i].bits[k]);
                         ret_bits[k] |= x->parts[i].bits[k];
                 }
         }
         return is_shared;
+}
+
+/* Shards may come later, too. */
+static bool make_room(struct execution *x, struct execute_cut *c, struct cut_pin **ret_pins)
+{
+        size_t n = shard_map_size(catalog_shards(x->catalog));
+        uint32_t n_places = 0;
+
+        c->places = arena_calloc(x->arena, n, sizeof(*c->places));
+        *ret_pins = arena_calloc(x->arena, n, sizeof(**ret_pins));
+        for (size_t i = 0; c->places && i < n; i++) {
+                if (c->shards[i / 64] >> i % 64 & 1)
+                        c->places[i] = ++n_places;
+        }
+        return c->places && *ret_pins;
 }
 
 enum err_code execute_cut_begin(struct execution *x, struct err *reterr)
@@ -68,24 +86,32 @@ enum err_code execute_cut_begin(struct execution *x, struct err *reterr)
         uint64_t *shards = execute_alloc_bits(x), *again = execute_alloc_bits(x);
         struct cut_pin *pins = NULL;
         struct execute_cut *c = NULL;
-        bool is_shared;
+        bool is_shared, has_rounds = execute_has_rounds(x);
 
         x->cut = NULL;
         if (shards && again) {
                 is_shared = unite(x, shards, n_words);
                 n_shards = count_bits(shards, n_words);
-                if (n_shards < 2 && !is_shared)
+                if (n_shards < 2 && !is_shared && !has_rounds)
                         return ERR_OK;
                 c = arena_calloc(x->arena, 1, sizeof(*c));
-                pins = arena_calloc(x->arena, n_shards, sizeof(*pins));
+                if (c)
+                        c->shards = shards;
+                if (c && has_rounds)
+                        make_room(x, c, &pins);
+                else
+                        pins = arena_calloc(x->arena, n_shards, sizeof(*pins));
         }
-        if (!c || !pins)
+        if (!c || !pins || (has_rounds && !c->places))
                 return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
                                "the statement needs too much memory");
         cut_init(&c->cut, pins, n_shards, hlc_now(&x->gate->hlc),
                  x->gate->options.max_skew_ms * 1000 / 4);
-        c->pin = is_shared ? ++x->gate->last_pin : 0;
-        c->shards = shards;
+        /* Of rounds, each is pinned anew, which is cheap and goes well unless somebody writes to
+         * the shard in between; then there is a second try with a name. */
+        if (has_rounds)
+                c->cut.read_ts = hlc_now(&x->gate->hlc);
+        c->pin = is_shared || (has_rounds && x->n_lost) ? ++x->gate->last_pin : 0;
         c->again = again;
         c->last = &c->first;
         x->cut = c;
@@ -99,6 +125,8 @@ void execute_cut_fill(const struct execution *x, struct tablet_execute *request)
         if (!c)
                 return;
         request->read_ts = c->cut.read_ts;
+        if (c->cut.is_accepted && cut_time(&c->cut) > request->read_ts)
+                request->read_ts = cut_time(&c->cut);
         request->pin = c->pin;
         request->pin_round = c->cut.round;
 }
@@ -190,8 +218,10 @@ static void accept(struct execution *x)
         }
         c->last = &c->first;
         /* x may be gone with the last one: only then all parts have ended. */
-        for (size_t i = 0; i < n_parts; i++)
-                scatter_close(x->parts[i].scatter);
+        for (size_t i = 0; i < n_parts; i++) {
+                if (x->parts[i].scatter)
+                        scatter_close(x->parts[i].scatter);
+        }
 }
 
 static void pin_again(struct execution *x)
@@ -205,6 +235,8 @@ static void pin_again(struct execution *x)
         for (size_t i = 0; i < x->n_parts; i++) {
                 struct execution_part *part = &x->parts[i];
 
+                if (!part->scatter)
+                        continue;
                 for (size_t k = 0; k < n_words; k++)
                         c->again[k] = 0;
                 for (size_t k = 0; k < scatter_n_shards(part->scatter); k++) {
@@ -227,7 +259,29 @@ static void lose(struct execution *x)
 
         err_set(&e, ERR_UNAVAILABLE, "SNAPSHOT_LOST",
                 "the shards could not be read at one moment after %u attempts", x->cut->cut.round);
+        x->n_lost++;
         execute_fail(x, &e);
+}
+
+bool execute_cut_is_accepted(const struct execution *x)
+{
+        return x->cut && x->cut->cut.is_accepted;
+}
+
+/* A shard that no part has read before has to fit the others as they are. */
+static enum cut_step add_pin(struct execution *x, uint32_t shard, uint64_t c, uint64_t e)
+{
+        struct execute_cut *cut = x->cut;
+        struct hlc *hlc = &x->gate->hlc;
+        enum cut_step step;
+
+        if (!cut->places || cut->places[shard])
+                return cut_on_pin(&cut->cut, place_of(cut, shard), c, e, hlc_now(hlc),
+                                  hlc_from_us(hlc->now_us()));
+        step = cut_on_late_pin(&cut->cut, c, e);
+        if (step == CUT_WAIT)
+                cut->places[shard] = (uint32_t)cut->cut.n_pins;
+        return step;
 }
 
 void execute_cut_on_pin(struct execution_part *part, size_t shard, uint64_t c, uint64_t e)
@@ -235,7 +289,6 @@ void execute_cut_on_pin(struct execution_part *part, size_t shard, uint64_t c, u
         struct execution *x = part->x;
         struct hlc *hlc = &x->gate->hlc;
         struct err skew;
-        size_t place;
 
         if (!x->cut)
                 return;
@@ -243,8 +296,7 @@ void execute_cut_on_pin(struct execution_part *part, size_t shard, uint64_t c, u
                 execute_fail(x, &skew);
                 return;
         }
-        place = place_of(x->cut, scatter_shard_at(part->scatter, shard)->index);
-        switch (cut_on_pin(&x->cut->cut, place, c, e, hlc_now(hlc), hlc_from_us(hlc->now_us()))) {
+        switch (add_pin(x, scatter_shard_at(part->scatter, shard)->index, c, e)) {
         case CUT_WAIT:
                 break;
         case CUT_ACCEPTED:

@@ -67,17 +67,19 @@ static const uint64_t *const *parts_sent(struct execution *x)
 
         for (size_t i = 0; bits && i < x->n_parts; i++) {
                 const struct scatter *s = x->parts[i].scatter;
-                uint64_t *b = execute_alloc_bits(x);
+                size_t part = x->parts[i].index;
+                uint64_t *b = (uint64_t *)(uintptr_t)bits[part];
 
-                if (!b || !s)
+                if (!b)
+                        b = arena_calloc(x->arena, scatter_n_words(x->catalog), sizeof(*b));
+                if (!b)
                         continue;
-                memset(b, 0, scatter_n_words(x->catalog) * sizeof(*b));
-                for (size_t k = 0; k < scatter_n_shards(s); k++) {
+                bits[part] = b;
+                for (size_t k = 0; s && k < scatter_n_shards(s); k++) {
                         uint32_t shard = scatter_shard_at(s, k)->index;
 
                         b[shard / 64] |= UINT64_C(1) << shard % 64;
                 }
-                bits[i] = b;
         }
         return bits;
 }
@@ -98,7 +100,7 @@ static struct explain_shard *measure(struct execution *x, size_t *ret_n)
                         const struct scatter_shard *sh = scatter_shard_at(s, k);
 
                         m[(*ret_n)++] = (struct explain_shard){
-                                .part = i,
+                                .part = x->parts[i].index,
                                 .shard = sh->entry->name,
                                 .tablet = sh->entry->tablet,
                                 .rows = sh->rows,

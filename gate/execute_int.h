@@ -43,13 +43,19 @@ uint64_t *execute_alloc_bits(struct execution *x) must_check_;
 /* Rows of a shard of the part's scatter go to the finish or to the owner. Takes the slice. False: x
  * may be gone. */
 bool execute_take_rows(struct execution_part *part, size_t shard, grpc_slice rows);
-/* The request for a part of a read. */
-void execute_make_read(const struct execution *x, size_t part, struct tablet_execute *ret_request);
+/* All rows have come. x may be gone afterwards. */
+void execute_end_parts(struct execution *x);
+/* The request for a slot of x->parts, of a read. */
+void execute_make_read(const struct execution *x, size_t slot, struct tablet_execute *ret_request);
+/* Sends it to the slot's shards. ERR_*: it was not. */
+enum err_code execute_send_read(struct execution *x, size_t slot, struct err *reterr) must_check_;
 
 /* ---- execute_cut.c */
 
 /* The parts are routed: makes x->cut if they have to show one moment. */
 enum err_code execute_cut_begin(struct execution *x, struct err *reterr) must_check_;
+/* What is read from now on is of the moment that the cut shows. */
+bool execute_cut_is_accepted(const struct execution *x);
 /* Puts what the cut needs into a request of a part. */
 void execute_cut_fill(const struct execution *x, struct tablet_execute *request);
 /* Rows of a shard of the part's scatter. True: they are kept for later, or x may be gone; otherwise
@@ -61,6 +67,21 @@ void execute_cut_on_pin(struct execution_part *part, size_t shard, uint64_t c, u
 void execute_cut_release(struct execution *x);
 /* Before the scatters go. */
 void execute_cut_stop(struct execution *x);
+
+/* ---- execute_rounds.c */
+
+/* How many slots a plan may come to need. */
+size_t execute_rounds_room(const struct plan *p);
+/* Is the part sent only when others have ended? */
+bool execute_rounds_waits(const struct execution *x, size_t part);
+bool execute_has_rounds(const struct execution *x);
+/* Rows of a part have come. */
+enum err_code execute_rounds_note(struct execution *x, size_t part, const uint8_t *result,
+                                  size_t n_bytes, struct err *reterr) must_check_;
+/* A request of a part has ended, and been counted: what has waited for it is sent soon, and
+ * execute_end_parts() is called when there is nothing more. */
+void execute_rounds_ended(struct execution *x, size_t part);
+void execute_rounds_stop(struct execution *x);
 
 /* ---- execute_write.c */
 

@@ -15,6 +15,7 @@ enum {
         MAX_WINDOW_BYTES = 1 << 20,
         ALL_WINDOWS_BYTES = 8 << 20,
         TAG_PART_SHIFT = 32,
+        CHEAP_KEYS = 16, /* so many point reads may run on a tablet's loop thread */
 };
 
 /* ---- the finish */
@@ -130,8 +131,15 @@ static uint64_t count_rows(const struct execution *x)
 bool execute_take_rows(struct execution_part *part, size_t shard, grpc_slice rows)
 {
         struct execution *x = part->x;
-        size_t tag = part->index << TAG_PART_SHIFT | shard;
+        size_t tag = (size_t)(part - x->parts) << TAG_PART_SHIFT | shard;
+        struct err e;
 
+        if (execute_rounds_note(x, part->index, GRPC_SLICE_START_PTR(rows), GRPC_SLICE_LENGTH(rows),
+                                &e)) {
+                grpc_slice_unref(rows);
+                execute_fail(x, &e);
+                return false;
+        }
         if (!x->finish)
                 return execute_give(x, rows, tag);
         finish_load(x->finish, part->index, GRPC_SLICE_START_PTR(rows), GRPC_SLICE_LENGTH(rows),
@@ -159,7 +167,7 @@ static void on_part_pin(void *arg, struct scatter *s, size_t i, uint64_t c, uint
         execute_cut_on_pin(arg, i, c, e);
 }
 
-static void end_parts(struct execution *x)
+void execute_end_parts(struct execution *x)
 {
         struct err e = ERR_INIT;
 
@@ -177,16 +185,36 @@ static void end_parts(struct execution *x)
         }
 }
 
+/* Of what a cut shows, each shard has to have said so. */
+static bool are_all_pinned(const struct execution *x, const struct scatter *s)
+{
+        for (size_t i = 0; x->cut && i < scatter_n_shards(s); i++)
+                if (!scatter_shard_at(s, i)->pinned)
+                        return false;
+        return true;
+}
+
 static void on_part_end(void *arg, struct scatter *s, const struct err *e)
 {
         struct execution_part *part = arg;
         struct execution *x = part->x;
+        struct err unpinned;
 
-        (void)s;
-        if (e->code)
+        if (e->code) {
                 execute_fail(x, e);
-        else if (++x->n_parts_ended == x->n_parts)
-                end_parts(x);
+                return;
+        }
+        if (!are_all_pinned(x, s)) {
+                err_set(&unpinned, ERR_INTERNAL, "BAD_REPLY",
+                        "a tablet has not told what its rows show");
+                execute_fail(x, &unpinned);
+                return;
+        }
+        x->n_parts_ended++;
+        if (execute_has_rounds(x))
+                execute_rounds_ended(x, part->index);
+        else if (x->n_parts_ended == x->n_parts)
+                execute_end_parts(x);
 }
 
 void execution_consumed(struct execution *x, size_t tag, uint64_t n_bytes)
@@ -252,7 +280,7 @@ enum err_code execute_send_part(struct execution *x, size_t part, const uint64_t
                 .catalog = x->catalog,
                 .shard_bits = bits,
                 .deadline_us = x->request.deadline_us,
-                .is_open = x->cut,
+                .is_open = x->cut && !execute_cut_is_accepted(x),
                 .events = events,
                 .arg = &x->parts[part],
         };
@@ -264,20 +292,34 @@ enum err_code execute_send_part(struct execution *x, size_t part, const uint64_t
         return ERR_OK;
 }
 
-void execute_make_read(const struct execution *x, size_t part, struct tablet_execute *ret_request)
+void execute_make_read(const struct execution *x, size_t slot, struct tablet_execute *ret_request)
 {
-        execute_fill_request(x, &x->run->parts[part], ret_request);
+        const struct execution_part *s = &x->parts[slot];
+        const struct plan_part *part = &x->run->parts[s->index];
+
+        execute_fill_request(x, part, ret_request);
         execute_cut_fill(x, ret_request);
+        if (s->keyed) {
+                ret_request->sql = s->keyed->sql;
+                ret_request->n_sql_bytes = strlen(s->keyed->sql);
+                ret_request->params = s->keyed->values;
+                ret_request->n_params = s->keyed->n_values;
+                ret_request->cheap =
+                    part->after->rows_per_key <= 1 && x->parts[s->index].keys.n <= CHEAP_KEYS;
+        }
+        /* A handful of rows come at once. */
+        if (x->finish && ret_request->cheap && s->n_shards == 1)
+                return;
         /* What is collected in one piece is bounded by its size; the rest by what is on the way. */
         if (x->finish || x->request.streaming || x->discard_rows) {
-                ret_request->window_bytes = choose_window(x, x->parts[part].n_shards);
+                ret_request->window_bytes = choose_window(x, s->n_shards);
                 ret_request->chunk_bytes = CHUNK_BYTES;
         } else {
                 ret_request->chunk_bytes = UNARY_CHUNK_BYTES;
         }
 }
 
-static enum err_code send_part(struct execution *x, size_t i, struct err *reterr)
+enum err_code execute_send_read(struct execution *x, size_t slot, struct err *reterr)
 {
         static const struct scatter_events events = {
                 .on_result = on_part_result,
@@ -286,22 +328,24 @@ static enum err_code send_part(struct execution *x, size_t i, struct err *reterr
         };
         struct tablet_execute request;
 
-        execute_make_read(x, i, &request);
-        return execute_send_part(x, i, x->parts[i].bits, &request, &events, reterr);
+        execute_make_read(x, slot, &request);
+        return execute_send_part(x, slot, x->parts[slot].bits, &request, &events, reterr);
 }
 
-/* Where each part goes, and whether they have to show one moment. */
+/* Where each part goes, those that wait for keys at most; and whether they have to show one moment.
+ */
 static enum err_code route_parts(struct execution *x, struct err *reterr)
 {
         size_t n = x->run->n_parts;
 
-        x->parts = arena_calloc(x->arena, n, sizeof(*x->parts));
+        x->parts = arena_calloc(x->arena, execute_rounds_room(x->run), sizeof(*x->parts));
         for (size_t i = 0; x->parts && i < n; i++) {
                 struct execution_part *part = &x->parts[i];
                 enum err_code rc;
 
                 part->x = x;
                 part->index = i;
+                part->n_open = 1;
                 part->bits = execute_alloc_bits(x);
                 if (!part->bits)
                         break;
@@ -326,8 +370,9 @@ static void send_parts(struct execution *x)
                 return;
         }
         rc = route_parts(x, &e);
-        for (size_t i = 0; !rc && i < x->n_parts; i++)
-                rc = send_part(x, i, &e);
+        for (size_t i = 0; !rc && i < x->run->n_parts; i++)
+                if (!execute_rounds_waits(x, i))
+                        rc = execute_send_read(x, i, &e);
         if (rc)
                 execute_fail(x, &e);
 }

@@ -132,14 +132,39 @@ static const char *describe_route(const struct route *r)
         return names[r->kind];
 }
 
+/* What it waits for, if it does; malloc'ed. */
+static char *describe_step(const struct plan_after *a, bool is_last, size_t i)
+{
+        const char *branch = is_last ? "└─" : "├─";
+
+        return a ? xasprintf("%s part %zu after part %zu by keys %s", branch, i + 1, a->part + 1,
+                             a->name)
+                 : xasprintf("%s part %zu", branch, i + 1);
+}
+
+/* malloc'ed */
+static char *describe_shards(const struct explanation *x, size_t i, const uint64_t *bits)
+{
+        const struct plan_part *part = &x->plan->parts[i];
+
+        /* Before it has run, the keys are not known; when it has, there may have been none. */
+        if (part->after && part->after->routes && !x->analyze)
+                return xstrdup("by key");
+        if (part->after && x->analyze && !bits)
+                return xstrdup("");
+        return bits ? list_shards(x, bits) : xstrdup(describe_route(&part->route));
+}
+
 static void add_part(struct explanation *x, size_t i, const uint64_t *bits)
 {
+        const struct plan_part *part = &x->plan->parts[i];
         bool is_last = i + 1 == x->plan->n_parts && !x->plan->finish_sql;
-        char *step = xasprintf("%s part %zu", is_last ? "└─" : "├─", i + 1);
-        char *shards =
-            bits ? list_shards(x, bits) : xstrdup(describe_route(&x->plan->parts[i].route));
+        char *step = describe_step(part->after, is_last, i);
+        char *shards = describe_shards(x, i, bits);
+        char *sql = part->after ? xasprintf("%s…)", part->after->sql) : xstrdup(part->sql);
 
-        add_row(x, step, shards, x->plan->parts[i].sql, NULL);
+        add_row(x, step, shards, sql, NULL);
+        free(sql);
         free(step);
         free(shards);
         for (size_t k = 0; k < x->n_measured; k++) {

@@ -31,6 +31,18 @@ enum plan_kind {
 /* "single_shard"; static storage. */
 const char *plan_kind_name(enum plan_kind kind);
 
+/* A part that is sent when another one's rows are there: only its rows that can meet them are
+ * needed, if the keys are few enough (gate/key_set.h). */
+struct plan_after {
+        size_t part;                       /* whose rows name the keys … */
+        size_t column;                     /* … in this column */
+        const char *name;                  /* of the column that has to have one of them */
+        const char *sql;                   /* "SELECT … IN (": keys and ")" follow */
+        bool routes;                       /* the keys tell the shards: it alone shards `table` */
+        const struct catalog_table *table; /* whose rows they are */
+        double rows, rows_per_key;         /* how many there are, about; and for each key */
+};
+
 /* One statement for shards. It refers to the value vector as ?1 … ?N. */
 struct plan_part {
         const char *sql;
@@ -40,6 +52,9 @@ struct plan_part {
                                  finish */
         const char *load_sql; /* "INSERT INTO … VALUES (?,…)", as many ? as the part has columns */
         size_t n_columns;
+        const int *columns; /* of a gather: the table's columns, -1 for the rowid; else NULL */
+        bool has_where;     /* sql ends in a WHERE clause */
+        struct plan_after *after; /* NULL: sent at once */
 };
 
 /* How an element of the value vector behind the client's parameters and the extracted literals

@@ -171,25 +171,31 @@ static enum err_code print_part(struct planner *p, const struct table_use *use, 
                                 struct plan_part *part)
 {
         const struct catalog_table *t = use->table;
+        int *indexes = arena_alloc(p->arena, (t->n_columns + 1) * sizeof *indexes);
         struct buf b = BUF_INIT(0);
         enum err_code rc = ERR_OK;
 
+        if (!indexes)
+                return planner_no_memory(p);
         buf_add_str(&b, "SELECT ");
         part->n_columns = 0;
         if (!t->without_rowid && t->rowid_name) {
                 add_name(&b, t->rowid_name);
-                part->n_columns++;
+                indexes[part->n_columns++] = COLUMN_ROWID;
         }
         for (size_t i = 0; i < t->n_columns; i++) {
                 if (!columns[i])
                         continue;
-                buf_add_str(&b, part->n_columns++ ? ", " : "");
+                buf_add_str(&b, part->n_columns ? ", " : "");
                 add_name(&b, t->columns[i].name);
+                indexes[part->n_columns++] = (int)i;
         }
         if (part->n_columns == 0) { /* rows are counted, nothing of them is looked at */
                 buf_add_str(&b, "NULL");
-                part->n_columns = 1;
+                indexes[part->n_columns++] = COLUMN_NONE;
         }
+        part->columns = indexes;
+        part->has_where = pushed->n > 0;
         buf_add_str(&b, " FROM ");
         add_name(&b, t->name);
         buf_add_str(&b, " AS ");
@@ -255,44 +261,51 @@ static enum err_code print_load(struct planner *p, const struct catalog_table *t
 }
 
 static enum err_code route_table(struct planner *p, const struct scope *scope,
-                                 const struct sql_exprs *pushed, struct route *ret_route)
+                                 const struct sql_exprs *pushed, struct route *ret_route,
+                                 bool *ret_cheap)
 {
         static const struct equals none;
         struct source *s = arena_calloc(p->scratch, 1, sizeof *s);
         const struct key *key;
 
+        enum err_code rc;
+
         *ret_route = (struct route){ .kind = ROUTE_HOME, .table = scope->table };
-        if (!is_spread(p, scope->table))
-                return ERR_OK;
         if (!s)
                 return planner_no_memory(p);
         s->table = scope->table;
         s->name = scope->name;
         for (uint32_t i = 0; i < pushed->n; i++)
                 names_bind_table(p, s, pushed->items[i]);
+        rc = find_pins_row(p, s, pushed, ret_cheap);
+        if (rc || !is_spread(p, scope->table))
+                return rc;
         key = key_of_table(p, s);
         return key ? find_route(p, key, &none, pushed, ret_route) : planner_no_memory(p);
 }
 
 static enum err_code add_table(struct planner *p, const struct table_uses *uses,
-                               const struct table_use *use)
+                               const struct table_use *use, struct gathered *ret_gathered)
 {
-        struct sql_exprs pushed;
+        struct sql_exprs *pushed = arena_calloc(p->scratch, 1, sizeof *pushed);
         struct plan_part *part;
         struct scope scope;
         bool *columns = NULL;
         enum err_code rc = find_needed(p, uses, use->table, &columns);
 
+        if (!rc && !pushed)
+                rc = planner_no_memory(p);
         if (!rc)
-                rc = find_pushed(p, use, &pushed, &scope);
+                rc = find_pushed(p, use, pushed, &scope);
         if (!rc)
                 rc = planner_add_part(p, &part);
         if (!rc)
-                rc = route_table(p, &scope, &pushed, &part->route);
+                rc = route_table(p, &scope, pushed, &part->route, &part->cheap);
         if (!rc)
-                rc = print_part(p, use, columns, &scope, &pushed, part);
+                rc = print_part(p, use, columns, &scope, pushed, part);
         if (!rc)
                 rc = print_load(p, use->table, columns, part);
+        *ret_gathered = (struct gathered){ .part = p->plan->n_parts - 1, .pushed = pushed };
         return rc;
 }
 
@@ -308,11 +321,19 @@ static enum sql_walk forget_index(struct sql_node *node, void *ctx)
 
 enum err_code plan_gather(struct planner *p)
 {
+        struct gathered *gathered;
         struct table_uses uses;
         enum err_code rc = find_tables(p, p->stmt, &uses);
 
+        if (rc)
+                return rc;
+        gathered = arena_calloc(p->scratch, uses.n + 1, sizeof *gathered);
+        if (!gathered)
+                return planner_no_memory(p);
         for (size_t i = 0; !rc && i < uses.n; i++)
-                rc = add_table(p, &uses, &uses.items[i]);
+                rc = add_table(p, &uses, &uses.items[i], &gathered[i]);
+        if (!rc)
+                rc = plan_key_joins(p, &uses, gathered);
         if (rc)
                 return rc;
         if (sql_walk(p->stmt, forget_index, NULL, NULL) != SQL_WALK_ON)

@@ -168,6 +168,15 @@ enum err_code plan_split(struct planner *p, struct query *q);
 /* The finish: the statement as it is now, over the parts so far and over tables with the rows of
  * those that it names still. */
 enum err_code plan_gather(struct planner *p);
+/* What became of a use of a table in a gather. */
+struct gathered {
+        size_t part;
+        const struct sql_exprs *pushed; /* conditions that the shards filter by */
+};
+/* Lets parts wait for the keys of others where that saves rows: plan_part.after. One of gathered
+ * for each of the uses. */
+enum err_code plan_key_joins(struct planner *p, const struct table_uses *uses,
+                             const struct gathered *gathered);
 enum err_code plan_insert(struct planner *p);
 enum err_code plan_update(struct planner *p);
 enum err_code plan_delete(struct planner *p);

@@ -12,6 +12,7 @@
 #include "common/partial_agg.h"
 #include "common/sqlite_now.h"
 #include "common/wire.h"
+#include "gate/key_set.h"
 #include "gate/plan_cache.h"
 
 enum { MAX_SHARDS = 64, MAX_ITEMS = 64 };
@@ -30,6 +31,7 @@ struct sim {
         struct plan_cache *plans;
         struct plan *kept[512]; /* of DDL: the messages above lie in them */
         size_t n_kept;
+        size_t n_keyed;
 };
 
 static sqlite3 *open_db(void)
@@ -167,9 +169,10 @@ static void set_error(struct sim_result *r, sqlite3 *db)
 
 /* ---- running a part */
 
-/* into: the finish database and the statement that loads a row there; NULL: rows are the answer. */
+/* load: the statement that loads a row into the finish database; NULL: rows are the answer. rows:
+ * gets them encoded too, unless it is NULL. */
 static bool run_sql(sqlite3 *db, const char *sql, const struct plan_values *v, sqlite3_stmt *load,
-                    struct sim_result *r)
+                    struct buf *rows, struct sim_result *r)
 {
         struct buf encoded = BUF_INIT(0);
         sqlite3_stmt *stmt = NULL;
@@ -180,6 +183,8 @@ static bool run_sql(sqlite3 *db, const char *sql, const struct plan_values *v, s
                         ck_assert_int_eq(value_bind(stmt, i + 1, &v->values[i]), SQLITE_OK);
                 while ((step = sqlite3_step(stmt)) == SQLITE_ROW) {
                         value_add_row(&encoded, stmt, sqlite3_column_count(stmt));
+                        if (rows)
+                                value_add_row(rows, stmt, sqlite3_column_count(stmt));
                         if (!load) {
                                 add_row(r, stmt);
                                 continue;
@@ -232,40 +237,129 @@ static void fill_rowids(struct sim *s, const struct plan *p, struct plan_values 
                 }
 }
 
-static void run_plan(struct sim *s, const struct plan *p, struct plan_values *v,
-                     struct sim_result *r)
+/* One run of a plan. */
+struct running {
+        struct sim *sim;
+        const struct plan *plan;
+        struct plan_values *values;
+        struct arena *arena;
+        sqlite3 *finish;
+        struct buf *rows; /* per part, encoded */
+        bool *done;
+        struct sim_result *r;
+};
+
+static void run_on_shards(struct running *x, size_t k, const char *sql, const struct plan_values *v,
+                          const uint64_t *bits)
 {
-        sqlite3 *finish = p->finish_sql ? open_db() : NULL;
+        const struct plan_part *part = &x->plan->parts[k];
+        sqlite3_stmt *load = NULL;
+        bool needs_rows = false;
+
+        for (size_t i = 0; i < x->plan->n_parts; i++)
+                needs_rows =
+                    needs_rows || (x->plan->parts[i].after && x->plan->parts[i].after->part == k);
+        if (x->finish)
+                ck_assert_msg(sqlite3_prepare_v2(x->finish, part->load_sql, -1, &load, NULL) ==
+                                  SQLITE_OK,
+                              "%s: %s", part->load_sql, sqlite3_errmsg(x->finish));
+        for (unsigned i = 0; i < x->sim->n_shards && !x->r->code; i++)
+                if (bits[i / 64] >> (i % 64) & 1)
+                        run_sql(x->sim->shards[i], sql, v, load, needs_rows ? &x->rows[k] : NULL,
+                                x->r);
+        sqlite3_finalize(load);
+}
+
+/* Of the rows that the part waited for. False: they are too many, it is fetched whole. */
+static bool run_by_keys(struct running *x, size_t k, const uint64_t *bits)
+{
+        const struct plan_after *a = x->plan->parts[k].after;
+        struct key_set set = { .arena = x->arena };
+        struct key_request *requests;
+        size_t n;
+
+        if (!a)
+                return false;
+        ck_assert_int_eq(key_set_add_rows(&set, x->plan, a, x->rows[a->part].data,
+                                          x->rows[a->part].n_bytes, &x->r->err),
+                         ERR_OK);
+        if (!key_set_pays(&set, a))
+                return false;
+        ck_assert_int_eq(key_set_split(&set, a, catalog_shards(x->plan->catalog), bits, x->values,
+                                       &requests, &n, &x->r->err),
+                         ERR_OK);
+        for (size_t i = 0; i < n; i++) {
+                struct plan_values v = { (struct value *)(uintptr_t)requests[i].values,
+                                         requests[i].n_values };
+
+                run_on_shards(x, k, requests[i].sql, &v, requests[i].bits);
+        }
+        x->r->n_keyed++;
+        return true;
+}
+
+static void run_part(struct running *x, size_t k)
+{
         uint64_t bits[(MAX_SHARDS + 63) / 64];
         size_t n;
 
-        fill_rowids(s, p, v);
-        for (size_t k = 0; k < p->n_parts && !r->code; k++) {
-                const struct plan_part *part = &p->parts[k];
-                sqlite3_stmt *load = NULL;
+        x->done[k] = true;
+        x->r->code = plan_route(x->plan, k, x->values, bits, &n, &x->r->err);
+        x->r->part = k < ARRAY_LEN(x->r->parts) - 1 ? k : ARRAY_LEN(x->r->parts) - 1;
+        x->r->parts[x->r->part].n_shards = n;
+        if (k == 0)
+                x->r->n_shards = n;
+        if (!x->r->code && !run_by_keys(x, k, bits))
+                run_on_shards(x, k, x->plan->parts[k].sql, x->values, bits);
+}
 
-                r->code = plan_route(p, k, v, bits, &n, &r->err);
-                r->part = k < ARRAY_LEN(r->parts) - 1 ? k : ARRAY_LEN(r->parts) - 1;
-                r->parts[r->part].n_shards = n;
-                if (k == 0)
-                        r->n_shards = n;
-                if (finish) {
-                        ck_assert_msg(sqlite3_exec(finish, part->load_ddl, NULL, NULL, NULL) ==
-                                          SQLITE_OK,
-                                      "%s: %s", part->load_ddl, sqlite3_errmsg(finish));
-                        ck_assert_msg(sqlite3_prepare_v2(finish, part->load_sql, -1, &load, NULL) ==
-                                          SQLITE_OK,
-                                      "%s: %s", part->load_sql, sqlite3_errmsg(finish));
+static void make_tables(struct running *x)
+{
+        for (size_t k = 0; k < x->plan->n_parts; k++)
+                ck_assert_msg(sqlite3_exec(x->finish, x->plan->parts[k].load_ddl, NULL, NULL,
+                                           NULL) == SQLITE_OK,
+                              "%s: %s", x->plan->parts[k].load_ddl, sqlite3_errmsg(x->finish));
+}
+
+static void run_parts(struct running *x)
+{
+        size_t n_done = 0;
+
+        while (n_done < x->plan->n_parts && !x->r->code) {
+                size_t before = n_done;
+
+                for (size_t k = 0; k < x->plan->n_parts && !x->r->code; k++) {
+                        const struct plan_after *a = x->plan->parts[k].after;
+
+                        if (x->done[k] || (a && !x->done[a->part]))
+                                continue;
+                        run_part(x, k);
+                        n_done++;
                 }
-                for (unsigned i = 0; i < s->n_shards && !r->code; i++)
-                        if (bits[i / 64] >> (i % 64) & 1)
-                                run_sql(s->shards[i], part->sql, v, load, r);
-                sqlite3_finalize(load);
+                ck_assert_msg(before < n_done, "parts wait for each other");
         }
+}
+
+static void run_plan(struct sim *s, const struct plan *p, struct plan_values *v,
+                     struct arena *arena, struct sim_result *r)
+{
+        struct running x = { .sim = s, .plan = p, .values = v, .arena = arena, .r = r };
+
+        x.finish = p->finish_sql ? open_db() : NULL;
+        x.rows = xcalloc(p->n_parts + 1, sizeof *x.rows);
+        x.done = xcalloc(p->n_parts + 1, sizeof *x.done);
+        fill_rowids(s, p, v);
+        if (x.finish)
+                make_tables(&x);
+        run_parts(&x);
         r->part = ARRAY_LEN(r->parts) - 1; /* where nobody looks */
-        if (finish && !r->code && *p->finish_sql)
-                run_sql(finish, p->finish_sql, v, NULL, r);
-        sqlite3_close_v2(finish);
+        if (x.finish && !r->code && *p->finish_sql)
+                run_sql(x.finish, p->finish_sql, v, NULL, NULL, r);
+        sqlite3_close_v2(x.finish);
+        for (size_t i = 0; i < p->n_parts; i++)
+                buf_done(&x.rows[i]);
+        free(x.rows);
+        free(x.done);
 }
 
 /* ---- DDL */
@@ -296,7 +390,7 @@ static void run_ddl(struct sim *s, struct plan *p, struct sim_result *r)
         if (d->verb == DDL_NOTHING)
                 return;
         for (unsigned i = 0; i < s->n_shards && !r->code; i++)
-                if (!run_sql(s->shards[i], d->sql, &none, NULL, r))
+                if (!run_sql(s->shards[i], d->sql, &none, NULL, NULL, r))
                         for (unsigned k = 0; k < i; k++)
                                 ck_assert_int_eq(
                                     sqlite3_exec(s->shards[k], d->undo_sql, NULL, NULL, NULL),
@@ -361,7 +455,7 @@ void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t
         else if (p->query_plan)
                 take_query_plan(p, ret);
         else if (p->kind != PLAN_EXPLAIN)
-                run_plan(s, p, &v, ret);
+                run_plan(s, p, &v, arena, ret);
 }
 
 void sim_run_oracle(struct sim *s, const char *sql, const struct plan_arg *args, size_t n_args,
@@ -374,7 +468,7 @@ void sim_run_oracle(struct sim *s, const char *sql, const struct plan_arg *args,
         *ret = (struct sim_result){ .err = ERR_INIT };
         for (size_t i = 0; i < n; i++)
                 values[i] = i < n_args ? args[i].value : value_null();
-        run_sql(s->oracle, sql, &v, NULL, ret);
+        run_sql(s->oracle, sql, &v, NULL, NULL, ret);
 }
 
 static void compare(const char *sql, struct sim_result *got, struct sim_result *want, bool ordered)
@@ -410,6 +504,7 @@ enum plan_kind sim_check_args(struct sim *s, const char *sql, const struct plan_
 
         sim_run(s, sql, args, n_args, &got);
         kind = got.kind;
+        s->n_keyed += got.n_keyed;
         if (ret_refused)
                 *ret_refused = got.code == ERR_UNIMPLEMENTED;
         if (got.code == ERR_UNIMPLEMENTED) {
@@ -441,4 +536,9 @@ size_t sim_count(struct sim *s, unsigned shard, const char *table)
         sqlite3_finalize(stmt);
         free(sql);
         return n;
+}
+
+size_t sim_n_keyed(const struct sim *s)
+{
+        return s->n_keyed;
 }

@@ -26,7 +26,8 @@ struct sim_result {
                 size_t n_shards;
                 size_t n_bytes; /* that came back, as encoded */
         } parts[16];
-        size_t part; /* that is being run */
+        size_t part;    /* that is being run */
+        size_t n_keyed; /* parts of which only the rows of another one's keys were fetched */
 };
 void sim_result_done(struct sim_result *r);
 /* Orders the rows, so that results compare as multisets. */
@@ -49,3 +50,5 @@ enum plan_kind sim_check_args(struct sim *s, const char *sql, const struct plan_
 /* Rows of the table on each shard's own file. */
 size_t sim_count(struct sim *s, unsigned shard, const char *table);
 struct catalog *sim_catalog(struct sim *s);
+/* Parts that were fetched by keys, in all that was checked so far. */
+size_t sim_n_keyed(const struct sim *s);

@@ -57,6 +57,36 @@ START_TEST(only_those_behind_are_pinned_again)
 }
 END_TEST
 
+/* Accepted of c = 400, E = 500 and c = 300, E = 450. */
+static const struct {
+        const char *label;
+        uint64_t c, e;
+        enum cut_step want;
+} late[] = {
+        { "quiet", 100, 500, CUT_WAIT },
+        { "as late as may be", 450, 450, CUT_WAIT },
+        { "later than a shard is known", 451, 600, CUT_LOST },
+        { "exact at that moment", 0, 400, CUT_WAIT },
+        { "something before it is pending", 0, 399, CUT_LOST },
+};
+
+START_TEST(a_shard_that_comes_late)
+{
+        cut_init(&cut, pins, 2, 450, AHEAD_US);
+        ck_assert_int_eq(cut_on_pin(&cut, 0, 400, 500, 500, 500), CUT_WAIT);
+        ck_assert_int_eq(cut_on_pin(&cut, 1, 300, 450, 500, 500), CUT_ACCEPTED);
+        ck_assert_msg(cut_on_late_pin(&cut, late[_i].c, late[_i].e) == late[_i].want, "%s",
+                      late[_i].label);
+        if (late[_i].want == CUT_LOST)
+                return;
+        /* The next has to fit this one, too; and who reads it again has to find it as it was. */
+        ck_assert_uint_eq(cut.n_pins, 3);
+        ck_assert_int_eq(cut_on_pin(&cut, 2, late[_i].c, 900, 900, 900), CUT_WAIT);
+        ck_assert_int_eq(cut_on_pin(&cut, 2, late[_i].c + 1, 900, 900, 900), CUT_LOST);
+        ck_assert_int_eq(cut_on_late_pin(&cut, late[_i].e + 1, 900), CUT_LOST);
+}
+END_TEST
+
 START_TEST(the_limits_are_tight)
 {
         cut_init(&cut, pins, 2, 500, AHEAD_US);
@@ -427,6 +457,7 @@ static Suite *suite(void)
         tcase_add_test(t, quiet_shards_need_one_round);
         tcase_add_test(t, only_those_behind_are_pinned_again);
         tcase_add_test(t, the_limits_are_tight);
+        tcase_add_loop_test(t, a_shard_that_comes_late, 0, ARRAY_LEN(late));
         tcase_add_test(t, another_request_of_the_pin);
         tcase_add_test(t, rounds_reach_ahead);
         suite_add_tcase(s, t);
