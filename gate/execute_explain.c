@@ -130,6 +130,7 @@ static void give_query_plan(struct execution *x)
 
 static void give_explanation(struct execution *x, bool measured)
 {
+        struct explain_shard finish = { 0 };
         const struct plan *p = x->plan->explained;
         const uint64_t *const *bits = measured ? parts_sent(x) : route_parts(x, p);
         struct explain_shard *m = NULL;
@@ -139,8 +140,14 @@ static void give_explanation(struct execution *x, bool measured)
 
         if (measured)
                 m = measure(x, &n);
+        if (measured && x->finish)
+                finish = (struct explain_shard){
+                        .rows = finish_n_rows(x->finish),
+                        .bytes = finish_spilled(x->finish),
+                        .elapsed_us = finish_worked_us(x->finish),
+                };
         if (bits && !arena_is_exhausted(x->arena))
-                explain_rows(x->plan, bits, m, n, &rows);
+                explain_rows(x->plan, bits, m, n, measured && x->finish ? &finish : NULL, &rows);
         if (!rows.n_bytes || rows.failed) {
                 buf_done(&rows);
                 err_set(&e, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",

@@ -6,6 +6,7 @@
 #include "common/wire.h"
 #include "gate/plan_int.h"
 #include "sql/parse.h"
+#include "sql/plain_variables.h"
 
 /* Fields of ResultSet, Row and Column in api.proto. */
 enum {
@@ -155,15 +156,60 @@ static char *describe_shards(const struct explanation *x, size_t i, const uint64
         return bits ? list_shards(x, bits) : xstrdup(describe_route(&part->route));
 }
 
+/* Of all shards of a part: the slowest one's time is the part's. False: none was measured. */
+static bool add_up(const struct explanation *x, size_t part, struct explain_shard *ret_total)
+{
+        bool any = false;
+
+        *ret_total = (struct explain_shard){ .part = part };
+        for (size_t k = 0; k < x->n_measured; k++) {
+                const struct explain_shard *m = &x->measured[k];
+
+                if (m->part != part)
+                        continue;
+                any = true;
+                ret_total->rows += m->rows;
+                ret_total->bytes += m->bytes;
+                if (m->elapsed_us > ret_total->elapsed_us)
+                        ret_total->elapsed_us = m->elapsed_us;
+        }
+        return any;
+}
+
+/* The text of the literal that the element of the value vector is a copy of; NULL: it is not. */
+static const char *literal_of(void *ctx, size_t number)
+{
+        const struct plan *p = ctx;
+        size_t first = p->n_params + p->n_literals;
+        size_t i = number - 1;
+        const struct plan_slot *s;
+
+        while (i >= first && i < first + p->n_slots && p->slots[i - first].kind == SLOT_COPY)
+                i = (size_t)p->slots[i - first].from;
+        if (i < first || i >= first + p->n_slots)
+                return NULL;
+        s = &p->slots[i - first];
+        if (s->kind != SLOT_CONSTANT || !s->expr || s->constant.type == VALUE_NULL)
+                return NULL;
+        return s->expr + strlen("SELECT ");
+}
+
 static void add_part(struct explanation *x, size_t i, const uint64_t *bits)
 {
         const struct plan_part *part = &x->plan->parts[i];
+        struct explain_shard total;
+        bool any = add_up(x, i, &total);
         bool is_last = i + 1 == x->plan->n_parts && !x->plan->finish_sql;
         char *step = describe_step(part->after, is_last, i);
         char *shards = describe_shards(x, i, bits);
-        char *sql = part->after ? xasprintf("%s…)", part->after->sql) : xstrdup(part->sql);
+        struct buf b = BUF_INIT(0);
+        char *sql;
 
-        add_row(x, step, shards, sql, NULL);
+        sql_replace_variables(part->after ? part->after->sql : part->sql, literal_of,
+                              (void *)(uintptr_t)x->plan, &b);
+        buf_add_str(&b, part->after ? "…)" : "");
+        sql = buf_take_str(&b);
+        add_row(x, step, shards, sql, any ? &total : NULL);
         free(sql);
         free(step);
         free(shards);
@@ -177,7 +223,8 @@ static void add_part(struct explanation *x, size_t i, const uint64_t *bits)
 }
 
 void explain_rows(const struct plan *p, const uint64_t *const *shard_bits,
-                  const struct explain_shard *measured, size_t n_measured, struct buf *b)
+                  const struct explain_shard *measured, size_t n_measured,
+                  const struct explain_shard *finish, struct buf *b)
 {
         struct explanation x = {
                 .plan = p->explained,
@@ -194,5 +241,5 @@ void explain_rows(const struct plan *p, const uint64_t *const *shard_bits,
         if (x.plan->ddl && x.plan->ddl->sql)
                 add_row(&x, "└─ change", "all", x.plan->ddl->sql, NULL);
         if (x.plan->finish_sql && *x.plan->finish_sql)
-                add_row(&x, "└─ finish", "gate", x.plan->finish_sql, NULL);
+                add_row(&x, "└─ finish", "gate", x.plan->finish_sql, finish);
 }

@@ -64,7 +64,7 @@ struct finish {
         struct piece *work;
         bool run, started, finished, used;
         struct buf rows;
-        uint64_t n_rows, spilled;
+        uint64_t n_rows, spilled, worked_us;
         struct err err;
 };
 
@@ -181,6 +181,7 @@ static enum err_code make_chunk(struct finish *f)
 static void run_job(struct pool_job *job)
 {
         struct finish *f = CONTAINER_OF(job, struct finish, job);
+        int64_t began_us = mono_us();
         enum err_code rc = ERR_OK;
 
         if (is_stopped(f))
@@ -195,6 +196,7 @@ static void run_job(struct pool_job *job)
                 err_set(&f->err, ERR_DEADLINE, "DEADLINE_EXCEEDED", "the deadline has passed");
         if (f->db)
                 f->spilled = finish_db_spilled(f->db);
+        f->worked_us += (uint64_t)(mono_us() - began_us);
         loop_post(f->all->options.loop, &f->done);
 }
 
@@ -426,6 +428,16 @@ void finish_next(struct finish *f)
 uint64_t finish_spilled(const struct finish *f)
 {
         return f->spilled;
+}
+
+uint64_t finish_n_rows(const struct finish *f)
+{
+        return f->n_rows;
+}
+
+uint64_t finish_worked_us(const struct finish *f)
+{
+        return f->worked_us;
 }
 
 size_t finishes_n_running(const struct finishes *fs)

@@ -76,6 +76,9 @@ void finish_next(struct finish *f);
 /* Bytes that have lain in temporary files so far, most at a time. After on_end or between events.
  */
 uint64_t finish_spilled(const struct finish *f);
+/* Likewise: rows of the answer so far, and how long it has worked on the pool, in µs. */
+uint64_t finish_n_rows(const struct finish *f);
+uint64_t finish_worked_us(const struct finish *f);
 size_t finishes_n_running(const struct finishes *fs);
 
 /* A plan without parts whose finish is quick, now, on the loop thread, if it takes few steps. */

@@ -65,3 +65,19 @@ class QueryPlan(unittest.TestCase):
             with self.assertRaises(SqlError) as refused:
                 twin.client.execute("EXPLAIN QUERY PLAN BEGIN")
             self.assertEqual(refused.exception.reason, "TRANSACTIONS")
+
+
+class Analyze(unittest.TestCase):
+    def test_totals(self):
+        for twin in clusters.twins():
+            twin.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a, b TEXT)")
+            twin.run_each("INSERT INTO t VALUES (?, ?, ?)", [(i, i % 3, "x") for i in range(40)])
+            rows = twin.client.rows("EXPLAIN ANALYZE SELECT a, b FROM t ORDER BY a")
+            part = next(row for row in rows if row[0].endswith(" part 1"))
+            shards = [row for row in rows if "·" in row[0]]
+            self.assertEqual(len(shards), int(twin.label.split()[0]))
+            self.assertEqual(part[3], 40)
+            self.assertEqual(part[3:5], (sum(row[3] for row in shards), sum(row[4] for row in shards)))
+            self.assertEqual(part[5], max(row[5] for row in shards))
+            finish = [row for row in rows if row[0].endswith(" finish")]
+            self.assertEqual([row[3:5] for row in finish], [] if len(shards) == 1 else [(40, 0)])

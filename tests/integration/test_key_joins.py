@@ -79,9 +79,9 @@ class KeyJoins(unittest.TestCase):
         self.assertEqual(steps[2][1], "by key")
         self.assertTrue(steps[2][2].endswith("WHERE `b`.`id` IN (…)"), steps[2])
         steps = self.client.execute("EXPLAIN ANALYZE " + JOIN.replace("?", "12")).rows
-        self.assertEqual([s[3] for s in steps if s[3] is not None], [1, 1])
+        self.assertEqual([s[3] for s in steps if "·" in s[0]], [1, 1])
         steps = self.client.execute("EXPLAIN ANALYZE " + JOIN.replace("?", "10")).rows
-        self.assertEqual([s[3] for s in steps if s[3] is not None], [1])
+        self.assertEqual([s[3] for s in steps if "·" in s[0]], [1])
 
     def test_while_rows_come_and_go(self):
         """A key whose row is there in every state of the tables is always found."""

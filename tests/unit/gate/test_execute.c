@@ -701,6 +701,28 @@ START_TEST(explained)
 }
 END_TEST
 
+static const struct {
+        const char *sql, *want;
+} literal_cases[] = {
+        { "INSERT INTO t VALUES (5, 6)", "VALUES (5, 6)" },
+        { "INSERT INTO t VALUES (-5, '?7')", "VALUES (-5, '?7')" },
+        { "INSERT INTO t VALUES (?, 6)", "VALUES (?2, 6)" },
+        { "INSERT INTO t VALUES (NULL, 6)", "VALUES (?2, 6)" },
+};
+
+START_TEST(explained_with_literals)
+{
+        struct client_answer a;
+        char sql[100];
+
+        snprintf(sql, sizeof(sql), "EXPLAIN %s", literal_cases[_i].sql);
+        run(&a, sql, NULL);
+        ck_assert_msg(!a.e.code && strstr(a.rows, literal_cases[_i].want), "%s: %s", a.e.msg,
+                      a.rows);
+        client_done(&a);
+}
+END_TEST
+
 START_TEST(without_topo)
 {
         struct client_answer a;
@@ -818,6 +840,7 @@ int main(void)
         tcase_add_loop_test(t, given_up, 0, 6);
         tcase_add_loop_test(t, refused, 0, ARRAY_LEN(refusals));
         tcase_add_test(t, explained);
+        tcase_add_loop_test(t, explained_with_literals, 0, ARRAY_LEN(literal_cases));
         tcase_add_test(t, without_topo);
         tcase_add_test(t, too_many_statements);
         tcase_add_loop_test(t, nonsense, 0, 3);

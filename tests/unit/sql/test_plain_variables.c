@@ -82,6 +82,38 @@ START_TEST(same_numbers)
 }
 END_TEST
 
+/* Odd ones have a value. */
+static const char *value_of(void *ctx, size_t number)
+{
+        static const char *const names[] = { "", "'one'", NULL, "-3", NULL, "5.5" };
+
+        (void)ctx;
+        return number < ARRAY_LEN(names) ? names[number] : NULL;
+}
+
+static const struct {
+        const char *text, *want;
+} replaced_cases[] = {
+        { "SELECT 1", "SELECT 1" },
+        { "VALUES (?1, ?2, ?3)", "VALUES ('one', ?2, -3)" },
+        { "VALUES (?,?,?)", "VALUES ('one',?,-3)" },
+        { "VALUES (?3, ?, ?)", "VALUES (-3, ?, 5.5)" },
+        { "SELECT '?1', \"?1\", ?1 /* ?1 */ -- ?3", "SELECT '?1', \"?1\", 'one' /* ?1 */ -- ?3" },
+        { "SELECT ?99, ?1", "SELECT ?99, 'one'" },
+};
+
+START_TEST(replaced)
+{
+        struct buf b = BUF_INIT(0);
+        char *got;
+
+        sql_replace_variables(replaced_cases[_i].text, value_of, NULL, &b);
+        got = buf_take_str(&b);
+        ck_assert_str_eq(got, replaced_cases[_i].want);
+        free(got);
+}
+END_TEST
+
 int main(void)
 {
         Suite *s = suite_create("sql/plain_variables");
@@ -89,6 +121,7 @@ int main(void)
 
         tcase_add_loop_test(t, texts, 0, ARRAY_LEN(cases));
         tcase_add_loop_test(t, same_numbers, 0, 200);
+        tcase_add_loop_test(t, replaced, 0, ARRAY_LEN(replaced_cases));
         suite_add_tcase(s, t);
         return unit_run(s);
 }
