@@ -15,8 +15,7 @@ struct with_scope {
         const struct sql_with *with;
         struct query **queries; /* NULL: not bound yet */
         bool *is_busy;
-        struct query_arm *outer_arm;
-        unsigned depth;
+        struct query *query; /* that they belong to */
 };
 
 struct binder {
@@ -116,8 +115,8 @@ static void bind_column(struct binder *b, struct sql_expr *e)
                                 return;
                         *bound = found;
                         e->bound = bound;
-                        for (struct query_arm *in = b->arm; in != a; in = in->query->outer)
-                                in->query->is_correlated = true;
+                        for (struct query *in = b->arm->query; in != a->query; in = in->within)
+                                in->is_correlated = true;
                         return;
                 }
                 if (b->unknown)
@@ -136,13 +135,15 @@ static void bind_column(struct binder *b, struct sql_expr *e)
 
 /* ---- expressions */
 
-static struct query *new_query(struct binder *b, struct sql_select *select, struct query_arm *outer)
+static struct query *new_query(struct binder *b, struct sql_select *select, struct query_arm *outer,
+                               struct query *within)
 {
         struct query *q = allocate(b, 1, sizeof *q);
 
         if (q) {
                 q->node = select;
                 q->outer = outer;
+                q->within = within;
                 select->bound = q;
         }
         return q;
@@ -156,7 +157,7 @@ static bool add_subquery(struct binder *b, struct sql_expr *e)
         if (!s)
                 return false;
         s->expr = e;
-        s->query = new_query(b, e->select, arm);
+        s->query = new_query(b, e->select, arm, arm->query);
         s->next = arm->subqueries;
         arm->subqueries = s;
         return s->query && bind_query(b, s->query);
@@ -253,7 +254,7 @@ static bool bind_cte(struct binder *b, struct with_scope *w, uint32_t i)
 {
         struct sql_cte *cte = w->with->ctes.items[i];
         struct binder in = { .p = b->p, .with = w, .depth = b->depth };
-        struct query *q = new_query(b, cte->select, w->outer_arm);
+        struct query *q = new_query(b, cte->select, w->query->outer, w->query);
         bool ok;
 
         if (!q)
@@ -332,7 +333,7 @@ static bool bind_source(struct binder *b, struct source *s)
                 ok = bind_function(b, s);
                 break;
         case SQL_SOURCE_SELECT:
-                s->query = new_query(b, s->node->select, b->arm->query->outer);
+                s->query = new_query(b, s->node->select, b->arm->query->outer, b->arm->query);
                 if (s->query) {
                         s->query->n_uses = 1;
                         ok = bind_query(b, s->query);
@@ -601,7 +602,7 @@ static bool bind_arms(struct binder *b, struct query *q)
 static bool bind_query(struct binder *b, struct query *q)
 {
         struct query_arm *arm = b->arm;
-        struct with_scope with = { .outer = b->with, .with = q->node->with, .outer_arm = q->outer };
+        struct with_scope with = { .outer = b->with, .with = q->node->with, .query = q };
         bool hides = b->hides_aliases, ok;
 
         if (b->depth >= MAX_QUERY_DEPTH)
@@ -638,7 +639,7 @@ const char *names_instead(const struct sql_node *node)
 enum plan_try names_bind(struct planner *p, struct sql_select *select, struct query **ret_query)
 {
         struct binder b = { .p = p };
-        struct query *q = new_query(&b, select, NULL);
+        struct query *q = new_query(&b, select, NULL, NULL);
 
         if (q && bind_query(&b, q)) {
                 *ret_query = q;

@@ -78,6 +78,7 @@ struct query_arm {
 struct query {
         struct sql_select *node;
         struct query_arm *outer; /* where names are looked for that are not found inside; NULL */
+        struct query *within;    /* the one it is written in; NULL */
         struct query_arm *arms;
         uint32_t n_arms;
         struct query_column *columns; /* of its rows: named by the CTE or its first arm */

@@ -206,6 +206,14 @@ static const struct {
         { "correlated subquery",
           "SELECT id, (SELECT count(*) FROM t AS x WHERE x.a < t.a) FROM t ORDER BY 1", true,
           PLAN_GATHER },
+        { "outer name two levels down",
+          "SELECT (SELECT count(*) FROM (SELECT o.x AS y, k.v FROM k) AS d WHERE d.v < 4) FROM "
+          "(SELECT 1 AS x UNION ALL SELECT 2) AS o LEFT JOIN t ON t.a = o.x",
+          false, PLAN_GATHER },
+        { "outer name in a subquery's CTE",
+          "SELECT t.id, (WITH c AS (SELECT k.v, t.a AS y FROM k) SELECT sum(y) FROM (SELECT y FROM "
+          "c)) FROM t ORDER BY 1",
+          true, PLAN_GATHER },
         { "exists", "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM k WHERE k.v = t.a) ORDER BY id",
           true, PLAN_GATHER },
         { "join", "SELECT t.id, k.name FROM t JOIN k ON k.v = t.id WHERE t.a = 3 ORDER BY 1", true,

@@ -240,7 +240,6 @@ static const struct {
 
 START_TEST(who_waits_for_whom)
 {
-        cleanup_(arena_freep) struct arena *arena = arena_new(1 << 20);
         struct plan *plan = NULL;
         struct err e = ERR_INIT;
         char got[200] = "";
