@@ -144,10 +144,11 @@ static enum err_code find_pushed(struct planner *p, const struct table_use *use,
 
         *ret_list = (struct sql_exprs){ 0 };
         *ret_scope = (struct scope){ .table = use->table, .name = use->table->name };
+        /* Also for keys, which a part may be told later. */
+        if (use->source && use->source->alias.text)
+                ret_scope->name = use->source->alias.text;
         if (!use->arm || !use->source || !where_filters(use->arm, use->source))
                 return ERR_OK;
-        if (use->source->alias.text)
-                ret_scope->name = use->source->alias.text;
         w.scope = *ret_scope;
         if (!is_name_unique(use->arm, use->source, ret_scope->name))
                 return ERR_OK;

@@ -223,6 +223,8 @@ static const struct {
         { "large ones need no keys", "SELECT b.name FROM a JOIN b ON b.id = a.b_id", "- -" },
         { "the far side of an outer join",
           "SELECT b.name FROM a LEFT JOIN b ON b.id = a.b_id WHERE a.id = 5", "- 1:id!" },
+        { "the far side under another name",
+          "SELECT y.name FROM a AS x LEFT JOIN b AS y ON y.id = x.b_id WHERE x.id = 5", "- 1:id!" },
         { "not the near one", "SELECT b.name FROM b LEFT JOIN a ON b.id = a.b_id AND a.id = 5",
           "- -" },
         { "full joins are left alone", "SELECT b.name FROM o FULL JOIN b ON b.id = o.v", "- -" },
