@@ -132,6 +132,19 @@ class Reads(unittest.TestCase):
                    "SELECT max(id) FROM people GROUP BY height > 7, points IS NULL",
                    "SELECT count(*) FROM people GROUP BY team COLLATE NOCASE", "SELECT count(*), team FROM people GROUP BY 2")
 
+    def test_derived_tables_that_name_an_outer_query(self):
+        inner = "SELECT {} AS y FROM people AS p WHERE p.id < 9"
+        for outer in ("people AS q", "(SELECT 3 AS id, 4 AS points UNION ALL SELECT 5, 6) AS q"):
+            self.check(*(f"SELECT id, (SELECT count(y) + sum(y) {from_}) FROM {outer} WHERE id < 7 ORDER BY id" for from_ in [
+                f"FROM ({inner.format('q.id')})", f"FROM (SELECT y FROM ({inner.format('q.id + p.id')}))",
+                "FROM (" + inner.format('"q"."points"') + ")", f"FROM ({inner.format('p.points')} AND p.id > q.id)",
+                f"FROM (SELECT y FROM ({inner.format('p.id')}) UNION ALL {inner.format('q.id')})",
+                f"FROM (WITH w AS ({inner.format('q.id')}) SELECT * FROM w)", f"FROM ({inner.format('max(p.id) + q.id')} GROUP BY p.team)"]),
+                       *(f"WITH w AS (SELECT {value} AS y FROM people AS p) SELECT (SELECT sum(y) FROM w WHERE y < id), id FROM {outer} "
+                         "ORDER BY id" for value in ("p.id", "p.id % 5")),
+                       f"SELECT id FROM {outer} WHERE EXISTS (SELECT 1 FROM ({inner.format('q.id')} AND p.id = q.id + 1)) ORDER BY id",
+                       f"SELECT id FROM {outer} WHERE id IN (SELECT y FROM ({inner.format('q.id')} AND p.id < 3)) ORDER BY id")
+
     def test_or_over_the_key_goes_to_every_shard_it_names(self):
         keys = [(a, b) for a in (1, 17, 40) for b in (2, 3, 18, 59)]
         self.check(*(f"SELECT id, team FROM people WHERE id = {a} OR id = {b}" for a, b in keys),

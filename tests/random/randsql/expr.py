@@ -30,10 +30,12 @@ class Source:
 
 
 class Exprs:
-    """Makes expressions that say the same on every plan: what they are evaluated for never fails. outer: sources of the query around."""
+    """Makes expressions that say the same on every plan: what they are evaluated for never fails. outer: sources of the query around.
+    plus: what stands before a bare column that is a condition or under LIKE."""
 
-    def __init__(self, rng, sources, outer=(), subqueries=None):
+    def __init__(self, rng, sources, outer=(), subqueries=None, plus=""):
         self.rng = rng
+        self.plus = plus
         self.sources = sources
         self.outer = list(outer)
         self.subqueries = subqueries
@@ -170,7 +172,7 @@ class Exprs:
             lambda: pred("{} BETWEEN {} AND {}", self.any(more), self.any(more), self.any(more)),
             lambda: pred("{} IN ({})", self.any(more), Many([self.any(more) for _ in range(rng.randrange(1, 4))])),
             lambda: pred("{} {} {}", self.number(more), self.operator(), self.number(more)),
-            lambda: pred("{}", self.integer(more)),
+            lambda: pred("{}{}", self.plus, self.integer(more)),
             lambda: pred("({}, {}) {} ({}, {})", self.exact(more), self.integer(more), rng.choice(["=", "<", ">=", "IS", "<>"]),
                          self.exact(more), self.integer(more)),
         ])()
@@ -190,8 +192,8 @@ class Exprs:
             lambda: pred("{} NOT IN ({})", ref.sql, Many([value(), self.value("small")])),
             lambda: pred("{} IS {}NULL", ref.sql, rng.choice(["", "NOT "])), lambda: pred("{} NOTNULL", ref.sql),
             lambda: pred("{} BETWEEN {} AND {}", ref.sql, value(), value()),
-            lambda: pred("{} {}LIKE {}", ref.sql, rng.choice(["", "NOT "]), self.constant("a%", "%b%", "_", "A", "k_", "%")),
-            lambda: pred("{} LIKE {} ESCAPE '\\'", ref.sql, self.constant("b\\%", "%\\_%")),
+            lambda: pred("{}{} {}LIKE {}", self.plus, ref.sql, rng.choice(["", "NOT "]), self.constant("a%", "%b%", "_", "A", "k_", "%")),
+            lambda: pred("{}{} LIKE {} ESCAPE '\\'", self.plus, ref.sql, self.constant("b\\%", "%\\_%")),
             lambda: pred("{} GLOB {}", ref.sql, self.constant("a*", "[a-c]*", "k?", "*")),
             lambda: pred("{} {} {}", ref.sql, self.operator(), (self.ref() or ref).sql),
             lambda: pred("typeof({}) = {}", ref.sql, self.constant("integer", "text", "real", "null", "blob")),

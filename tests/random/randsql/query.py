@@ -122,7 +122,9 @@ class Queries(Aggregates):
         if all(where) and rng.random() < 0.4:
             left, right = map(rng.choice, where)
         terms = [pred("{} = {}", *rng.sample([left.sql, right.sql], 2))]
-        e = Exprs(rng, before + [source])
+        # SQLite 3.40.1 loses rows of a LEFT JOIN whose ON is a column of a subquery that is false, or text LIKE 'a%' looked for in an
+        # index under NOCASE.
+        e = Exprs(rng, before + [source], plus="+")
         if rng.random() < 0.2:
             terms = [e.predicate(1)]
         elif rng.random() < 0.3:

@@ -30,6 +30,8 @@ class Node:
             yield from sorted((n for n in self.walk() if n is not self and n.sort in SELF_SIMILAR[self.sort]), key=Node.size)
         if self.sort == "from":
             yield from self.other_fronts()
+        if self.sort == "aggregate" and self.size() > 1:  # what is in it would be an arbitrary row's
+            yield Node("aggregate", "count(*)")
         if self.sort == "expr" and self.size() > 1:
             yield Node("expr", "NULL")
             yield Node("expr", "1")

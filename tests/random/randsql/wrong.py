@@ -1,7 +1,14 @@
 """Queries that SQLite refuses, or that fail while they run whatever the plan."""
 
 from randsql.expr import Exprs
-from randsql.tree import Many, Maybe, Order, Query, Result, Slice, node
+from randsql.tree import Many, Maybe, Node, Order, Query, Result, Slice, node
+
+
+def failing_where(queries):
+    """Of one table alone: a join may be made in an order in which it is evaluated for no row."""
+    item, source = queries.from_table()
+    return node("core", "SELECT {}{} WHERE {} MATCH 'x'", Exprs(queries.rng, [source]).any(1),
+                Node("from", " FROM ", item, Many([], "", least=0)), source.refs[0].sql)
 
 
 def wrong_query(queries):
@@ -30,7 +37,7 @@ def wrong_query(queries):
         lambda: t("SELECT {} COLLATE nix{}", value, from_), lambda: t("SELECT {}.*{}", "nix", from_),
         lambda: t("SELECT count(DISTINCT {}, {}){}", col, col, from_), lambda: t("SELECT {}{} JOIN {} USING (nix)", value, from_, table),
         lambda: t("WITH w AS (SELECT 1) SELECT * FROM w, w2"), lambda: t("WITH w(x, y) AS (SELECT 1) SELECT * FROM w"),
-        lambda: t("SELECT * FROM {} AS z INDEXED BY nix", table), lambda: t("SELECT {}{} WHERE {} MATCH 'x'", value, from_, col),
+        lambda: t("SELECT * FROM {} AS z INDEXED BY nix", table), lambda: failing_where(queries),
         lambda: t("SELECT max({}) FILTER (WHERE {}) {}{}", col, condition, "FROM", ""), lambda: t("SELECT group_concat(){}", from_),
         lambda: t("SELECT sum({}) OVER (ORDER BY {} RANGE 1 PRECEDING EXCLUDE){}", col, col, from_),
         lambda: t("SELECT sum({}) OVER (ROWS BETWEEN UNBOUNDED FOLLOWING AND CURRENT ROW){}", col, from_),
