@@ -90,18 +90,31 @@ static const char *describe_route(const struct route *r)
         return names[r->kind];
 }
 
+/* Of a part that waits, what it is with keys: any number of them is looked for in the same way. */
+static enum err_code add_part(struct tree *t, const struct plan *plan, size_t i)
+{
+        const struct plan_part *part = &plan->parts[i];
+        const struct plan_after *after = part->after;
+        char *keys = after ? xasprintf(", %s IN (KEYS OF PART %zu)", after->name, after->part + 1)
+                           : xasprintf("%s", "");
+        char *heading = xasprintf("PART %zu ON %s%s", i + 1, describe_route(&part->route), keys);
+        char *sql = after ? xasprintf("%s?, ?)", after->sql) : xasprintf("%s", part->sql);
+        enum err_code rc;
+
+        add_heading(t, heading);
+        rc = add_sql(t, catalog_shadow(plan->catalog), sql);
+        free(keys);
+        free(heading);
+        free(sql);
+        return rc;
+}
+
 static enum err_code add_parts(struct tree *t, const struct plan *plan)
 {
         enum err_code rc = ERR_OK;
 
-        for (size_t i = 0; i < plan->n_parts && !rc; i++) {
-                char *heading =
-                    xasprintf("PART %zu ON %s", i + 1, describe_route(&plan->parts[i].route));
-
-                add_heading(t, heading);
-                free(heading);
-                rc = add_sql(t, catalog_shadow(plan->catalog), plan->parts[i].sql);
-        }
+        for (size_t i = 0; i < plan->n_parts && !rc; i++)
+                rc = add_part(t, plan, i);
         return rc;
 }
 

@@ -97,6 +97,10 @@ static const struct {
         { "SELECT u.v, t.b FROM u JOIN t ON t.a = u.v",
           "PART 1 ON THE SHARD OF WHAT IS UNSHARDED; .SCAN u; PART 2 ON ALL SHARDS; .SCAN t; "
           "FINISH AT THE GATE; .SCAN u; .SEARCH t USING AUTOMATIC COVERING INDEX (a=?); " },
+        { "SELECT s.b FROM w JOIN t AS s ON s.id = w.z WHERE w.x = 3",
+          "PART 1 ON THE SHARDS OF ITS KEYS; .SEARCH w USING PRIMARY KEY (x=?); PART 2 ON ALL "
+          "SHARDS, id IN (KEYS OF PART 1); .SEARCH s USING INTEGER PRIMARY KEY (rowid=?); FINISH "
+          "AT THE GATE; .SCAN w; .SEARCH s USING INTEGER PRIMARY KEY (rowid=?); " },
         { "SELECT max(a) FROM t WHERE id IN (1, 2, 3)",
           "PART 1 ON THE SHARDS OF ITS KEYS; .SEARCH t USING INTEGER PRIMARY KEY (rowid=?); "
           "FINISH AT THE GATE; .SEARCH t USING INTEGER PRIMARY KEY (rowid=?); " },
