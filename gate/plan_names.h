@@ -20,9 +20,8 @@ struct source {
         const char *const *function_columns; /* of a table-valued function, NULL at the end */
         bool is_recursive;                   /* a recursive CTE within itself */
         struct query_arm *arm;
-        uint32_t index;            /* in the arm */
-        bool is_cut;               /* it is in a part, and no longer in the tree */
-        const struct route *route; /* of its rows that can matter; NULL: not known */
+        uint32_t index; /* in the arm */
+        bool is_cut;    /* it is in a part, and no longer in the tree */
 };
 
 /* sql_expr.bound of a column: which one it is. */
