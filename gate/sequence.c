@@ -619,6 +619,9 @@ bool sequence_note_result(struct sequences *s, struct sequence_use *u, const str
                 note_success(q, u);
         else if (is_in_doubt(e->code))
                 note_doubt(q, u);
+        else if (u->plan->rowids == ROWIDS_ANY)
+                q->stale = q->dirtied =
+                    true; /* OR FAIL keeps the rows before the one that failed */
         take_back(u);
         forget_filled(u);
         pump(q);

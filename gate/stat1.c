@@ -116,6 +116,12 @@ static double estimate(double n, double d, double low, double high)
         return high;
 }
 
+/* What cannot be counted is as much as can be. */
+static uint64_t to_count(double rows)
+{
+        return rows < 9e18 ? (uint64_t)rows : (uint64_t)9e18;
+}
+
 static bool contains_sharding(const struct catalog_table *t, const int *columns, size_t n)
 {
         for (size_t i = 0; i < t->n_shard_columns; i++) {
@@ -196,7 +202,7 @@ static Shoal__V1__IndexStatistics *combine_index(const struct stat1 *s,
         shoal__v1__index_statistics__init(m);
         n = catalog_index_columns(s->catalog, t, index, columns, ARRAY_LEN(columns));
         m->name = (char *)(uintptr_t)index;
-        m->rows = (uint64_t)count_rows(list, index);
+        m->rows = to_count(count_rows(list, index));
         m->distinct = arena_calloc(s->arena, n + 1, sizeof *m->distinct);
         if (!m->distinct)
                 return NULL;
@@ -205,7 +211,7 @@ static Shoal__V1__IndexStatistics *combine_index(const struct stat1 *s,
                                           contains_sharding(t, columns, m->n_distinct + 1));
 
                 before = d > before ? d : before;
-                m->distinct[m->n_distinct] = (uint64_t)(before + 0.5);
+                m->distinct[m->n_distinct] = to_count(before + 0.5);
         }
         return m;
 }
@@ -257,6 +263,6 @@ Shoal__V1__TableStatistics *stat1_combine(const struct stat1 *s, const struct ca
                 return NULL;
         shoal__v1__table_statistics__init(m);
         m->table = (char *)(uintptr_t)t->name;
-        m->rows = (uint64_t)rows;
+        m->rows = to_count(rows);
         return combine_indexes(s, t, list, m) ? m : NULL;
 }

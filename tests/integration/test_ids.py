@@ -77,6 +77,17 @@ class OneClient(unittest.TestCase):
                             twin.run(f"INSERT INTO t{words} (x) VALUES ({x})")
                     twin.same(f"SELECT * FROM t{words} ORDER BY id")
 
+    def test_rows_before_the_one_that_fails(self):
+        """OR FAIL keeps them, and so their rowids are taken."""
+        for twin in clusters.twins():
+            with self.subTest(twin.label):
+                twin.run("CREATE TABLE t (a INT, b INT, v, PRIMARY KEY (a, b))")
+                twin.run("INSERT INTO t VALUES (1, 2, 'two')")
+                twin.same_error("INSERT OR FAIL INTO t VALUES (1, 7, 'kept'), (1, 2, 'fails')")
+                twin.run("INSERT OR REPLACE INTO t VALUES (1, 10, 'ten')")
+                twin.run("INSERT INTO t VALUES (1, 11, 'eleven')")
+                twin.same("SELECT rowid, * FROM t ORDER BY rowid")
+
     def test_autoincrement_gives_no_id_twice(self):
         for twin in clusters.twins():
             with self.subTest(twin.label):

@@ -191,6 +191,8 @@ START_TEST(two_slow_reads_of_a_pin)
                 a.x.chunk_bytes = 500;
                 ids[i] = line_send(l, &a.m);
         }
+        while (!line_bytes(l, ids[0])) /* then the pin is open on both shards */
+                turn(10);
         ck_assert_ptr_nonnull(strstr(line_ask(l, 2, true, "DELETE FROM t"), "changes=500"));
         while (!line_has_end(l, ids[0]) || !line_has_end(l, ids[1])) {
                 for (size_t i = 0; i < 2; i++)
