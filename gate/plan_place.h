@@ -89,3 +89,14 @@ bool keys_meet(const struct equals *eq, const struct keys *left, const struct ke
                const struct key **ret_left, const struct key **ret_right);
 /* The columns of the table that shard it, as struct key. NULL: out of memory. */
 struct key *key_of_table(struct planner *p, struct source *s);
+
+/* ---- what lies on one shard (plan_whole.c), of an arm whose joined rows are at place */
+
+/* Each group, and each partition of its windows. */
+bool place_groups_are_whole(const struct query_arm *arm, const struct place *place);
+/* Rows that DISTINCT takes for one; true without DISTINCT. */
+bool place_distinct_is_whole(const struct query_arm *arm, const struct place *place);
+/* The key as columns of the arm's results, one for each sharding column; false: they do not have
+ * it. */
+bool place_shows_key(const struct query_arm *arm, const struct place *place, const struct key *key,
+                     struct key_column *ret);
