@@ -7,6 +7,7 @@
 #include "gate/execute.h"
 
 #include <assert.h>
+#include <sqlite3.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -165,21 +166,58 @@ static void begin_again(struct execution *x, bool schema)
         }
 }
 
+/* Forgets what has come so far. */
+static void give_up_attempt(struct execution *x)
+{
+        count_rows(x);
+        execute_stop(x);
+        execute_abandon_write(x);
+        x->bind = bind_free(x->bind);
+        x->n_bytes = 0;
+        uncount_bytes(x);
+}
+
+/* May shards have computed what SQLite would never have got to: beyond a LIMIT, of rows that are
+ * joined with nothing, in a branch not taken? */
+static bool may_be_eager(const struct execution *x, const struct err *e)
+{
+        int primary = e->extended_code & 0xff;
+
+        return !x->eager && x->run && x->run == x->plan && x->run->read_only && x->run->n_parts &&
+               x->run->finish_sql && (primary == SQLITE_ERROR || primary == SQLITE_TOOBIG) &&
+               mono_us() < x->request.deadline_us;
+}
+
+static void begin_lazily(struct execution *x)
+{
+        struct topology *t = x->gate->topology;
+
+        metric_add(x->gate->metrics->retries_lazy, 1);
+        x->wait.fn = on_wait_over;
+        topology_wait_version(t, &x->wait, topology_version(t) + 1, mono_us());
+}
+
 void execute_fail(struct execution *x, const struct err *e)
 {
         struct err copy = *e;
         bool schema;
 
         if (is_repeatable(x, &copy, &schema) && has_time(x, schema) && x->events->on_restart(x)) {
-                count_rows(x);
-                execute_stop(x);
-                execute_abandon_write(x);
-                x->bind = bind_free(x->bind);
-                x->n_bytes = 0;
-                uncount_bytes(x);
+                give_up_attempt(x);
                 begin_again(x, schema);
                 return;
         }
+        if (may_be_eager(x, &copy) && x->events->on_restart(x)) {
+                x->eager = arena_memdup(x->arena, &copy, sizeof copy);
+                if (x->eager) {
+                        give_up_attempt(x);
+                        begin_lazily(x);
+                        return;
+                }
+        }
+        /* That it could not be tried otherwise is no news to whom it concerns. */
+        if (x->eager && !copy.extended_code)
+                copy = *x->eager;
         end(x, &copy);
 }
 
@@ -264,8 +302,14 @@ static enum err_code make_plan(struct execution *x, struct err *reterr)
             topology_find(x->gate->topology, r->keyspace, r->n_keyspace_bytes, &x->catalog, reterr);
         if (rc)
                 return rc;
-        rc = plan_cache_get(x->gate->plans, x->catalog, r->sql, r->n_sql_bytes, x->arena, &x->plan,
-                            &x->literals, &x->cached, reterr);
+        if (x->eager) {
+                x->literals = NULL;
+                x->cached = false;
+                rc = plan_build_lazily(x->catalog, r->sql, r->n_sql_bytes, &x->plan, reterr);
+        } else {
+                rc = plan_cache_get(x->gate->plans, x->catalog, r->sql, r->n_sql_bytes, x->arena,
+                                    &x->plan, &x->literals, &x->cached, reterr);
+        }
         metric_add(!rc && x->cached ? m->cache_hits : m->cache_misses, 1);
         if (rc)
                 return rc;

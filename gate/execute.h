@@ -93,6 +93,8 @@ struct execution {
         struct plan_values values;
         int64_t now_ms, started_us;
         unsigned n_tries;
+        struct err *eager; /* what shards that compute all they can failed with; it is tried without
+                              that */
         bool active;
         uint64_t max_rows, max_bytes;
         uint64_t n_rows, n_bytes; /* rows of shards; bytes given to the owner */

@@ -464,12 +464,14 @@ static enum err_code check_tail(struct planner *p, const char *sql, size_t n_byt
         return ERR_INVALID;
 }
 
-enum err_code plan_build(struct catalog *c, const char *sql, size_t n_bytes, size_t n_literals,
-                         struct plan **ret_plan, struct err *reterr)
+static enum err_code build(struct catalog *c, const char *sql, size_t n_bytes, size_t n_literals,
+                           bool is_lazy, struct plan **ret_plan, struct err *reterr)
 {
         cleanup_(arena_freep) struct arena *scratch = arena_new(MAX_SCRATCH_BYTES);
         cleanup_(plan_unrefp) struct plan *plan = plan_new(c);
-        struct planner p = { .catalog = c, .plan = plan, .scratch = scratch, .reterr = reterr };
+        struct planner p = {
+                .catalog = c, .plan = plan, .scratch = scratch, .reterr = reterr, .is_lazy = is_lazy
+        };
         size_t tail = 0;
         enum err_code rc;
 
@@ -487,4 +489,16 @@ enum err_code plan_build(struct catalog *c, const char *sql, size_t n_bytes, siz
                 return rc;
         *ret_plan = TAKE(plan);
         return ERR_OK;
+}
+
+enum err_code plan_build(struct catalog *c, const char *sql, size_t n_bytes, size_t n_literals,
+                         struct plan **ret_plan, struct err *reterr)
+{
+        return build(c, sql, n_bytes, n_literals, false, ret_plan, reterr);
+}
+
+enum err_code plan_build_lazily(struct catalog *c, const char *sql, size_t n_bytes,
+                                struct plan **ret_plan, struct err *reterr)
+{
+        return build(c, sql, n_bytes, 0, true, ret_plan, reterr);
 }

@@ -158,6 +158,13 @@ DEFINE_CLEANUP(struct plan *, plan_unref);
 enum err_code plan_build(struct catalog *c, const char *sql, size_t n_bytes, size_t n_literals,
                          struct plan **ret_plan, struct err *reterr) must_check_;
 
+/* The same for a query of which shards have computed too much: an error that SQLite would have come
+ * upon only in rows, or branches, that it never gets to. Here shards compare columns with values
+ * and no more; all the rest is done at the gate, by SQLite in its own order. For any other
+ * statement it is plan_build(). */
+enum err_code plan_build_lazily(struct catalog *c, const char *sql, size_t n_bytes,
+                                struct plan **ret_plan, struct err *reterr) must_check_;
+
 /* ---- the value vector of one execution */
 
 struct plan_values {

@@ -109,6 +109,29 @@ bool node_is_quick(const void *node)
         return !node || sql_walk((void *)(uintptr_t)node, add_cost, NULL, &cost) == SQL_WALK_ON;
 }
 
+static enum sql_walk find_failing(struct sql_node *node, void *ctx)
+{
+        (void)ctx;
+        switch (node->kind) {
+        case SQL_EXPR_CALL:
+        case SQL_EXPR_LIKE:
+        case SQL_EXPR_GLOB:
+        case SQL_EXPR_REGEXP:
+        case SQL_EXPR_MATCH:
+        case SQL_EXPR_ARROW:
+        case SQL_EXPR_LONG_ARROW:
+        case SQL_EXPR_CONCAT: /* for its size */
+                return SQL_WALK_STOP;
+        default:
+                return SQL_WALK_ON;
+        }
+}
+
+bool node_never_fails(const void *node)
+{
+        return sql_walk((void *)(uintptr_t)node, find_failing, NULL, NULL) == SQL_WALK_ON;
+}
+
 bool sql_is_quick(struct planner *p, const char *sql)
 {
         struct sql_stmt *stmt;

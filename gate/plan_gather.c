@@ -155,7 +155,8 @@ static enum err_code find_pushed(struct planner *p, const struct table_use *use,
         if (!add_conjuncts(p, use->arm->where, &all))
                 return planner_no_memory(p);
         for (uint32_t i = 0; i < all.n; i++)
-                if (can_push(&w, all.items[i]) && !sql_list_add(p->scratch, ret_list, all.items[i]))
+                if (can_push(&w, all.items[i]) && (!p->is_lazy || node_never_fails(all.items[i])) &&
+                    !sql_list_add(p->scratch, ret_list, all.items[i]))
                         return planner_no_memory(p);
         return ERR_OK;
 }

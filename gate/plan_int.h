@@ -17,6 +17,7 @@ struct planner {
         struct sql_stmt *stmt;
         struct err *reterr;
         size_t n_slots_allocated;
+        bool is_lazy;      /* shards compute nothing that may fail */
         bool is_finishing; /* what is printed is for the gate: of what was cut out, what is left of
                               it */
 };
@@ -65,6 +66,8 @@ bool call_is_aggregate(const struct sql_expr *call);
 /* No operator or call below takes long while SQLite cannot be interrupted. NULL is. */
 bool node_is_quick(const void *node);
 bool sql_is_quick(struct planner *p, const char *sql); /* of a statement's text */
+/* Whatever values its columns have, it has a value. */
+bool node_never_fails(const void *node);
 /* Rows of the table are read without computing anything: no generated columns. */
 bool reading_is_quick(const struct catalog_table *t);
 

@@ -77,6 +77,8 @@ enum err_code plan_select(struct planner *p)
                 return plan_local(p);
         if (!uses_sharded(p, &uses))
                 return planner_pass_through(p, PLAN_UNSHARDED, &home);
+        if (p->is_lazy)
+                return plan_gather(p);
         tried = names_bind(p, p->stmt->select, &q);
         if (tried == TRY_DONE)
                 tried = q->n_arms > 1 ? plan_compound(p, q) : plan_arm(p, q);

@@ -54,6 +54,9 @@ static void register_counters(struct gate_metrics *m)
         m->retries_away = metric_counter(
             "shoal_gate_retries_total", "reason=\"unavailable\"",
             "Times a statement was begun again before anything of it was done, by reason.");
+        m->retries_lazy = metric_counter(
+            "shoal_gate_retries_total", "reason=\"computed_too_much\"",
+            "Times a statement was begun again before anything of it was done, by reason.");
         m->spilled = metric_counter(
             "shoal_gate_spilled_bytes_total", "",
             "Bytes that statements needed of temporary files, the most of each added up.");

@@ -18,7 +18,7 @@ struct gate_metrics {
         struct metric *in_flight;
         struct metric *rows, *bytes;
         struct metric *cache_hits, *cache_misses, *cache_bytes, *cache_plans;
-        struct metric *retries_schema, *retries_away;
+        struct metric *retries_schema, *retries_away, *retries_lazy;
         struct metric *spilled, *finishes;
         struct metric *cuts, *cut_rounds, *cut_repins;
         struct metric *streams_connected, *tablets;

@@ -427,6 +427,26 @@ class Writes(unittest.TestCase):
                     if twin.label != "1 shards":
                         self.assertGreaterEqual(len(twin.shards_with_rows(table)), 2, table)
 
+    def test_what_sqlite_never_computes_does_not_fail(self):
+        """Shards compute more than one database would; errors of that are nobody's."""
+        for twin in clusters.twins():
+            with self.subTest(twin.label):
+                twin.run("CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER, j TEXT)")
+                twin.run("CREATE TABLE none (id INTEGER PRIMARY KEY, k INTEGER)")
+                for i in range(8):
+                    twin.run("INSERT INTO t VALUES (?, ?, ?)", (i, 5 if i < 2 else -2**63, "[1]" if i < 2 else "no json"))
+                for sql in ["SELECT id, abs(x) FROM t ORDER BY id LIMIT 2",
+                            "SELECT coalesce(1, (SELECT abs(x) FROM t))",
+                            "SELECT CASE WHEN id > 100 THEN (SELECT max(abs(x)) FROM t) ELSE 'x' END FROM t ORDER BY 1",
+                            "SELECT id FROM t WHERE id < 100 OR (SELECT max(abs(x)) FROM t) > 1 ORDER BY id",
+                            "SELECT EXISTS (SELECT abs(x) FROM t WHERE id IN (SELECT x FROM t))",
+                            "SELECT t.id FROM none CROSS JOIN t ON t.x = none.k WHERE json_extract(t.j, '$[0]') = 1",
+                            "SELECT none.id FROM none CROSS JOIN t ON t.id = none.k WHERE t.j MATCH 'x'"]:
+                    twin.same(sql)
+                for sql in ["SELECT max(abs(x)) FROM t", "SELECT id, abs(x) FROM t ORDER BY 2",
+                            "SELECT json_extract(j, '$[0]') AS y, count(*) FROM t GROUP BY 1 ORDER BY 2"]:
+                    twin.same_error(sql)
+
     def test_unsharded_table_lies_on_one_shard(self):
         for twin in clusters.twins():
             with self.subTest(twin.label):

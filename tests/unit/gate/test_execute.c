@@ -226,8 +226,19 @@ START_TEST(all_shards)
         ck_assert_str_eq(a.rows, "7;7;7;7;");
         ck_assert_uint_eq(n_requests(), 2);
         client_done(&a);
+}
+END_TEST
+
+/* What these tablets say is no partial sum. SQLite does not get to see that but in a plan in which
+ * shards compute: the rows are asked for, once. */
+START_TEST(asked_again_without_computing)
+{
+        struct client_answer a;
+
         run(&a, "SELECT sum(a) FROM t", NULL);
         ck_assert_uint_eq(n_requests(), 4);
+        ck_assert_ptr_nonnull(strstr(fx.fakes[0].requests[0].m->execute->sql, "_shoal_sum_part"));
+        ck_assert_ptr_null(strstr(fx.fakes[0].requests[1].m->execute->sql, "_shoal_sum_part"));
         client_done(&a);
 }
 END_TEST
@@ -824,6 +835,7 @@ int main(void)
         tcase_add_test(t, given_up_while_binding);
         tcase_add_loop_test(t, what_takes_long_is_not_cheap, 0, ARRAY_LEN(point_reads));
         tcase_add_test(t, all_shards);
+        tcase_add_test(t, asked_again_without_computing);
         tcase_add_test(t, finished_at_the_gate);
         tcase_add_loop_test(t, schema_changes, 0, 4);
         tcase_add_test(t, schema_keeps_changing);
