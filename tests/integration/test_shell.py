@@ -312,6 +312,7 @@ class OnATerminal(ShellTest):
         t.type("INSERT INTO t VALUES (1), (2);\n")
         t.expect("(2 rows changed)")
         t.expect("main> ")
+        t.await_editor()
         t.type("SELECT 'dropped' +\x03")
         t.expect("^C")
         t.expect("main> ")

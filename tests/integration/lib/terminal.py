@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import signal
+import termios
 import time
 
 
@@ -51,6 +52,14 @@ class Terminal:
         before, _, _ = self.seen[self.at:].partition(text)
         self.at += len(before) + len(text)
         return before
+
+    def await_editor(self):
+        """Until it reads keys itself: the prompt comes a moment before, and Ctrl-C is still a signal then."""
+        end = time.monotonic() + self.limit_s
+        while termios.tcgetattr(self.fd)[3] & termios.ISIG:
+            if time.monotonic() > end:
+                raise AssertionError("the program does not edit lines")
+            time.sleep(0.005)
 
     def type(self, text):
         os.write(self.fd, text.encode())
