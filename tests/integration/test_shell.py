@@ -324,6 +324,7 @@ class OnATerminal(ShellTest):
         t.type("\x03")
         t.expect("interrupted")
         t.expect("main> ")
+        t.await_editor()
         t.type("\x04")
         self.assertEqual(t.wait(), 0)
 
