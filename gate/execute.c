@@ -221,6 +221,16 @@ void execute_fail(struct execution *x, const struct err *e)
         end(x, &copy);
 }
 
+void execute_settle(struct execution *x, const struct err *e)
+{
+        if (e->code)
+                execute_fail(x, e);
+        else if (x->discard_rows)
+                execute_explain(x, true);
+        else
+                execute_succeed(x);
+}
+
 /* ---- rows */
 
 enum err_code execute_check_size(const struct execution *x, size_t n_more, size_t n_new,

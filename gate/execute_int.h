@@ -15,6 +15,9 @@
 void execute_fail(struct execution *x, const struct err *e);
 /* It is done and went well. x may be gone afterwards. */
 void execute_succeed(struct execution *x);
+/* Its run is over with e: it fails, is explained if that was asked for, or succeeds. x may be gone
+ * afterwards. */
+void execute_settle(struct execution *x, const struct err *e);
 /* Hands rows to the owner, or fails for their size. Takes the slice. False: x may be gone. */
 bool execute_give(struct execution *x, grpc_slice rows, size_t tag);
 /* May it grow to n_more bytes above the limit's count, of which n_new are not in

@@ -43,14 +43,7 @@ static void on_finish_rows(void *arg, struct buf *rows)
 
 static void on_finish_end(void *arg, const struct err *e)
 {
-        struct execution *x = arg;
-
-        if (e->code)
-                execute_fail(x, e);
-        else if (x->discard_rows)
-                execute_explain(x, true);
-        else
-                execute_succeed(x);
+        execute_settle(arg, e);
 }
 
 static void start_finish(struct execution *x)
@@ -90,7 +83,7 @@ void execute_run_local(struct execution *x)
         };
         struct buf rows = BUF_INIT(0);
         enum err_code rc = ERR_OK;
-        struct err e;
+        struct err e = ERR_INIT;
 
         /* Nothing but blanks and comments is a statement that does nothing. */
         if (*x->run->finish_sql &&
@@ -99,18 +92,12 @@ void execute_run_local(struct execution *x)
                 start_finish(x);
                 return;
         }
-        if (rc) {
+        if (rc)
                 buf_done(&rows);
-                execute_fail(x, &e);
+        else if (rows.n_bytes &&
+                 !execute_give(x, grpc_slice_new(rows.data, rows.n_bytes, free), EXECUTE_TAG_NONE))
                 return;
-        }
-        if (rows.n_bytes &&
-            !execute_give(x, grpc_slice_new(rows.data, rows.n_bytes, free), EXECUTE_TAG_NONE))
-                return;
-        if (x->discard_rows)
-                execute_explain(x, true);
-        else
-                execute_succeed(x);
+        execute_settle(x, &e);
 }
 
 /* ---- what comes back */
@@ -174,15 +161,12 @@ void execute_end_parts(struct execution *x)
         execute_cut_release(x);
         if (x->finish) {
                 finish_run(x->finish);
-        } else if (x->max_rows && count_rows(x) > x->max_rows && !x->discard_rows) {
+                return;
+        }
+        if (x->max_rows && count_rows(x) > x->max_rows && !x->discard_rows)
                 err_set(&e, ERR_EXHAUSTED, "RESULT_TOO_LARGE", "the result has more than %llu rows",
                         (unsigned long long)x->max_rows);
-                execute_fail(x, &e);
-        } else if (x->discard_rows) {
-                execute_explain(x, true);
-        } else {
-                execute_succeed(x);
-        }
+        execute_settle(x, &e);
 }
 
 /* Of what a cut shows, each shard has to have said so. */

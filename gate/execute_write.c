@@ -76,20 +76,15 @@ static void end_write(struct execution *x, const struct err *e)
                 return;
         }
         x->has_use = false;
-        if (copy.code) {
-                execute_fail(x, &copy);
-                return;
+        if (!copy.code) {
+                if (x->run->table)
+                        refresher_note(x->gate->refresher, x->catalog, x->run->table,
+                                       count_changes(&x->held));
+                if (!give_held(x))
+                        return;
+                result_clear(&x->held);
         }
-        if (x->run->table)
-                refresher_note(x->gate->refresher, x->catalog, x->run->table,
-                               count_changes(&x->held));
-        if (!give_held(x))
-                return;
-        result_clear(&x->held);
-        if (x->discard_rows)
-                execute_explain(x, true);
-        else
-                execute_succeed(x);
+        execute_settle(x, &copy);
 }
 
 /* ---- request ids */
@@ -351,14 +346,7 @@ void execute_write(struct execution *x)
 
 static void on_ddl_done(struct ddl_request *r, const struct err *e)
 {
-        struct execution *x = CONTAINER_OF(r, struct execution, ddl);
-
-        if (e->code)
-                execute_fail(x, e);
-        else if (x->discard_rows)
-                execute_explain(x, true);
-        else
-                execute_succeed(x);
+        execute_settle(CONTAINER_OF(r, struct execution, ddl), e);
 }
 
 void execute_ddl(struct execution *x)
@@ -371,14 +359,7 @@ void execute_ddl(struct execution *x)
 
 static void on_analyze_done(struct analyze *a, const struct err *e)
 {
-        struct execution *x = CONTAINER_OF(a, struct execution, analyze);
-
-        if (e->code)
-                execute_fail(x, e);
-        else if (x->discard_rows)
-                execute_explain(x, true);
-        else
-                execute_succeed(x);
+        execute_settle(CONTAINER_OF(a, struct execution, analyze), e);
 }
 
 void execute_analyze(struct execution *x)
