@@ -13,7 +13,7 @@
 #include "common/err.h"
 #include "gate/analyze.h"
 #include "gate/bind.h"
-#include "gate/cut.h"
+#include "txn/cut.h"
 #include "gate/ddl.h"
 #include "gate/finish.h"
 #include "gate/gate.h"

@@ -1,5 +1,5 @@
 /* execute_cut.c - reads of several shards, or several reads of one, see one moment: what shards
- * send is held back until their snapshots are known to make a cut (gate/cut.h), and thrown away
+ * send is held back until their snapshots are known to make a cut (txn/cut.h), and thrown away
  * where a shard has to be pinned again. What is held is bounded by the windows of the requests, and
  * of answers in one piece by the limits on those. Loop thread. */
 #include <assert.h>

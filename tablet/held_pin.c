@@ -1,7 +1,7 @@
 /* held_pin.c - pins of requests. Opening happens in two steps: shards that are not ready (not open,
  * or the pin has to wait for what is pending) pass their writer first; then one job opens the
  * snapshots of all shards of the request, one right after the other, on a thread that does nothing
- * else: the closer together they are, the more often they make a cut (gate/cut.h), and they must
+ * else: the closer together they are, the more often they make a cut (txn/cut.h), and they must
  * not queue behind long reads. Loop thread, unless said otherwise. */
 #include "tablet/held_pin.h"
 

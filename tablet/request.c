@@ -425,7 +425,7 @@ static enum err_code check_request(struct stream *st, const struct frame *f, str
         if (f->write && (f->pin || f->pin_round))
                 return err_set(reterr, ERR_INVALID, "BAD_REQUEST", "a write with a pin");
         rc = hlc_observe(s->o.hlc, f->hlc, reterr);
-        /* It may lie ahead on purpose (gate/cut.h): if our clock followed it, commits on shards
+        /* It may lie ahead on purpose (txn/cut.h): if our clock followed it, commits on shards
          * that are not pinned yet would exceed it at once. */
         return rc ? rc : hlc_check(s->o.hlc, f->read_ts, reterr);
 }

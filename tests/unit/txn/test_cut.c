@@ -7,9 +7,9 @@
 
 #include "common/hlc.h"
 #include "common/util.h"
-#include "gate/cut.h"
 #include "tests/unit/random.h"
 #include "tests/unit/unit.h"
+#include "txn/cut.h"
 
 /* ---- step by step */
 

@@ -1,5 +1,5 @@
 /* cut.c - accepts a cut, or says which shards to pin again. */
-#include "gate/cut.h"
+#include "txn/cut.h"
 
 #include <assert.h>
 
