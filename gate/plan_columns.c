@@ -35,11 +35,6 @@ bool source_column_is_hidden(const struct source *s, int column)
         return s->table && s->table->columns[column].hidden;
 }
 
-static bool is_rowid_name(const struct sql_name *n)
-{
-        return sql_name_is(n, "rowid") || sql_name_is(n, "_rowid_") || sql_name_is(n, "oid");
-}
-
 int source_find_column(const struct source *s, const struct sql_name *name)
 {
         int n = source_n_columns(s);
@@ -47,8 +42,16 @@ int source_find_column(const struct source *s, const struct sql_name *name)
         for (int i = 0; i < n; i++)
                 if (strcasecmp(source_column_name(s, i), name->text) == 0)
                         return s->table && i == s->table->rowid_column ? COLUMN_ROWID : i;
-        return s->table && !s->table->without_rowid && is_rowid_name(name) ? COLUMN_ROWID
-                                                                           : COLUMN_NONE;
+        return s->table && !s->table->without_rowid && sql_name_is_rowid(name) ? COLUMN_ROWID
+                                                                               : COLUMN_NONE;
+}
+
+int source_match_column(const struct source *s, const struct sql_expr *e)
+{
+        if (e->kind != SQL_EXPR_COLUMN || (e->schema.text && !sql_name_is(&e->schema, "main")) ||
+            (e->table.text && strcasecmp(e->table.text, s->name) != 0))
+                return COLUMN_NONE;
+        return source_find_column(s, &e->column);
 }
 
 struct compare_type source_column_type(const struct source *s, int column)
@@ -130,10 +133,7 @@ static enum sql_walk bind_to_table(struct sql_node *node, void *ctx)
         if (node->kind != SQL_EXPR_COLUMN)
                 return node->kind == SQL_SELECT ? SQL_WALK_SKIP : SQL_WALK_ON;
         e->bound = NULL;
-        if ((e->schema.text && !sql_name_is(&e->schema, "main")) ||
-            (e->table.text && strcasecmp(e->table.text, s->name) != 0))
-                return SQL_WALK_ON;
-        column = source_find_column(s, &e->column);
+        column = source_match_column(s, e);
         if (column != COLUMN_NONE) {
                 struct bound_name *bound = arena_calloc(p->scratch, 1, sizeof *bound);
 

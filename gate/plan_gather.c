@@ -61,8 +61,7 @@ static enum err_code find_needed(struct planner *p, const struct table_uses *use
 struct pushing {
         struct planner *p;
         const struct sql_arm *arm;
-        const struct sql_source *source;
-        struct scope scope;
+        const struct source *source;
         bool other; /* a name was found that is, or may be, somebody else's */
 };
 
@@ -85,12 +84,12 @@ static enum sql_walk check_name(struct sql_node *node, void *ctx)
 
         if (node->kind != SQL_EXPR_COLUMN)
                 return SQL_WALK_ON;
-        column = scope_find_column(&w->scope, e);
+        column = source_match_column(w->source, e);
         if (column == COLUMN_NONE && !(node_traits(e) & TRAIT_COLUMN))
                 return SQL_WALK_ON; /* TRUE, FALSE */
         w->other = column == COLUMN_NONE;
         for (uint32_t i = 0; !e->table.text && !w->other && i < w->arm->from.n; i++)
-                if (w->arm->from.items[i] != w->source)
+                if (w->arm->from.items[i] != w->source->node)
                         w->other = column == COLUMN_ROWID ||
                                    source_may_have(w->p, w->arm->from.items[i], e->column.text);
         return w->other ? SQL_WALK_STOP : SQL_WALK_ON;
@@ -137,20 +136,14 @@ static bool where_filters(const struct sql_arm *arm, const struct sql_source *so
 }
 
 static enum err_code find_pushed(struct planner *p, const struct table_use *use,
-                                 struct sql_exprs *ret_list, struct scope *ret_scope)
+                                 const struct source *source, struct sql_exprs *ret_list)
 {
-        struct pushing w = { .p = p, .arm = use->arm, .source = use->source };
+        struct pushing w = { .p = p, .arm = use->arm, .source = source };
         struct sql_exprs all = { 0 };
 
-        *ret_list = (struct sql_exprs){ 0 };
-        *ret_scope = (struct scope){ .table = use->table, .name = use->table->name };
-        /* Also for keys, which a part may be told later. */
-        if (use->source && use->source->alias.text)
-                ret_scope->name = use->source->alias.text;
         if (!use->arm || !use->source || !where_filters(use->arm, use->source))
                 return ERR_OK;
-        w.scope = *ret_scope;
-        if (!is_name_unique(use->arm, use->source, ret_scope->name))
+        if (!is_name_unique(use->arm, use->source, source->name))
                 return ERR_OK;
         if (!add_conjuncts(p, use->arm->where, &all))
                 return planner_no_memory(p);
@@ -168,11 +161,10 @@ static void add_name(struct buf *b, const char *name)
         sql_quote_name(b, name, strlen(name));
 }
 
-static enum err_code print_part(struct planner *p, const struct table_use *use, const bool *columns,
-                                const struct scope *scope, const struct sql_exprs *pushed,
-                                struct plan_part *part)
+static enum err_code print_part(struct planner *p, const struct source *s, const bool *columns,
+                                const struct sql_exprs *pushed, struct plan_part *part)
 {
-        const struct catalog_table *t = use->table;
+        const struct catalog_table *t = s->table;
         int *indexes = arena_alloc(p->arena, (t->n_columns + 1) * sizeof *indexes);
         struct buf b = BUF_INIT(0);
         enum err_code rc = ERR_OK;
@@ -201,7 +193,7 @@ static enum err_code print_part(struct planner *p, const struct table_use *use, 
         buf_add_str(&b, " FROM ");
         add_name(&b, t->name);
         buf_add_str(&b, " AS ");
-        add_name(&b, scope->name);
+        add_name(&b, s->name);
         for (uint32_t i = 0; !rc && i < pushed->n; i++) {
                 buf_add_str(&b, i ? " AND (" : " WHERE (");
                 rc = planner_print_to(p, pushed->items[i], &b);
@@ -262,49 +254,57 @@ static enum err_code print_load(struct planner *p, const struct catalog_table *t
         return rc;
 }
 
-static enum err_code route_table(struct planner *p, const struct scope *scope,
+static enum err_code route_table(struct planner *p, struct source *s,
                                  const struct sql_exprs *pushed, struct route *ret_route,
                                  bool *ret_cheap)
 {
         static const struct equals none;
-        struct source *s = arena_calloc(p->scratch, 1, sizeof *s);
         const struct key *key;
-
         enum err_code rc;
 
-        *ret_route = (struct route){ .kind = ROUTE_HOME, .table = scope->table };
-        if (!s)
-                return planner_no_memory(p);
-        s->table = scope->table;
-        s->name = scope->name;
+        *ret_route = (struct route){ .kind = ROUTE_HOME, .table = s->table };
         for (uint32_t i = 0; i < pushed->n; i++)
                 names_bind_table(p, s, pushed->items[i]);
         rc = find_pins_row(p, s, pushed, ret_cheap);
-        if (rc || !is_spread(p, scope->table))
+        if (rc || !is_spread(p, s->table))
                 return rc;
         key = key_of_table(p, s);
         return key ? find_route(p, key, &none, pushed, ret_route) : planner_no_memory(p);
+}
+
+/* The use as what columns are looked up in. NULL: out of memory. */
+static struct source *make_source(struct planner *p, const struct table_use *use)
+{
+        struct source *s = arena_calloc(p->scratch, 1, sizeof *s);
+
+        if (!s)
+                return NULL;
+        s->node = (struct sql_source *)(uintptr_t)use->source;
+        s->table = use->table;
+        s->name =
+            use->source && use->source->alias.text ? use->source->alias.text : use->table->name;
+        return s;
 }
 
 static enum err_code add_table(struct planner *p, const struct table_uses *uses,
                                const struct table_use *use, struct gathered *ret_gathered)
 {
         struct sql_exprs *pushed = arena_calloc(p->scratch, 1, sizeof *pushed);
+        struct source *source = make_source(p, use);
         struct plan_part *part;
-        struct scope scope;
         bool *columns = NULL;
         enum err_code rc = find_needed(p, uses, use->table, &columns);
 
-        if (!rc && !pushed)
+        if (!rc && (!pushed || !source))
                 rc = planner_no_memory(p);
         if (!rc)
-                rc = find_pushed(p, use, pushed, &scope);
+                rc = find_pushed(p, use, source, pushed);
         if (!rc)
                 rc = planner_add_part(p, &part);
         if (!rc)
-                rc = route_table(p, &scope, pushed, &part->route, &part->cheap);
+                rc = route_table(p, source, pushed, &part->route, &part->cheap);
         if (!rc)
-                rc = print_part(p, use, columns, &scope, pushed, part);
+                rc = print_part(p, source, columns, pushed, part);
         if (!rc)
                 rc = print_load(p, use->table, columns, part);
         *ret_gathered = (struct gathered){ .part = p->plan->n_parts - 1, .pushed = pushed };

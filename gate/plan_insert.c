@@ -3,7 +3,7 @@
  * shards. Loop thread. */
 #include <string.h>
 
-#include "gate/plan_int.h"
+#include "gate/plan_names.h"
 #include "sql/parse.h"
 
 struct insert {
@@ -32,19 +32,16 @@ static bool is_replacing(const struct insert *in)
 static enum err_code read_columns(struct insert *in)
 {
         const struct catalog_table *t = in->table;
-        struct scope s = { .table = t, .name = t->name };
+        const struct source s = { .table = t, .name = t->name };
         uint32_t n = in->stmt->columns.n;
 
         in->all_columns = n == 0;
         in->column_at = arena_calloc(in->p->scratch, n + t->n_columns + 1, sizeof *in->column_at);
         if (!in->column_at)
                 return planner_no_memory(in->p);
-        for (uint32_t i = 0; i < n; i++) {
-                struct sql_expr e = { .kind = SQL_EXPR_COLUMN,
-                                      .column = in->stmt->columns.items[i] };
-
-                in->column_at[in->n_columns++] = scope_find_column(&s, &e);
-        }
+        for (uint32_t i = 0; i < n; i++)
+                in->column_at[in->n_columns++] =
+                    source_find_column(&s, &in->stmt->columns.items[i]);
         for (size_t i = 0; in->all_columns && i < t->n_columns; i++)
                 if (!t->columns[i].generated && !t->columns[i].hidden)
                         in->column_at[in->n_columns++] =

@@ -35,20 +35,10 @@ struct source;
 
 enum err_code planner_no_memory(struct planner *p);
 
-/* ---- scopes: names and what they stand for (plan_scope.c) */
-
-/* One table of a FROM clause, as expressions may name it. */
-struct scope {
-        const struct catalog_table *table;
-        const char *name; /* the alias, or the table's name */
-};
-
+/* What stands for a column of a table where it is none of those that it lists. */
 enum { COLUMN_ROWID = -1, COLUMN_NONE = -2 };
 
-/* Index of the column of the scope's table that the name stands for; COLUMN_ROWID; COLUMN_NONE: not
- * one of it. */
-int scope_find_column(const struct scope *s, const struct sql_expr *e);
-const char *affinity_type_name(enum affinity a); /* a type with that affinity: "", "TEXT", … */
+/* ---- what statements are made of (plan_traits.c) */
 
 /* What an expression or statement is made of. */
 enum trait {
@@ -222,6 +212,8 @@ bool add_result(struct planner *p, struct sql_results *list, struct sql_expr *e)
 /* ---- the tables into which parts are loaded (plan_part.c) */
 
 struct compare_type;
+
+const char *affinity_type_name(enum affinity a); /* a type with that affinity: "", "TEXT", … */
 
 struct part_column {
         const char *name;

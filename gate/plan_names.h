@@ -113,6 +113,9 @@ bool source_column_is_hidden(const struct source *s, int column);
 /* The column that the name stands for; COLUMN_NONE. The rowid has names of its own only if no
  * column has. */
 int source_find_column(const struct source *s, const struct sql_name *name);
+/* Likewise of an expression, which may be qualified: COLUMN_NONE also if it is no column, or of
+ * another source. s has a name. */
+int source_match_column(const struct source *s, const struct sql_expr *e);
 struct compare_type source_column_type(const struct source *s, int column);
 struct compare_type expr_type(const struct sql_expr *e);
 /* Is it left out of *, for USING or NATURAL shows it once? */

@@ -9,6 +9,17 @@ static void add_name(struct buf *b, const char *name)
         sql_quote_name(b, name, strlen(name));
 }
 
+const char *affinity_type_name(enum affinity a)
+{
+        static const char *const names[] = {
+                [AFFINITY_BLOB] = "",           [AFFINITY_TEXT] = "TEXT",
+                [AFFINITY_NUMERIC] = "NUMERIC", [AFFINITY_INTEGER] = "INTEGER",
+                [AFFINITY_REAL] = "REAL",
+        };
+
+        return names[a];
+}
+
 const char *part_table(struct planner *p)
 {
         if (p->plan->n_parts == 0)

@@ -219,11 +219,6 @@ static enum sql_walk visit_source(struct schema_walk *w, struct sql_source *s)
         return w->rc ? SQL_WALK_STOP : SQL_WALK_ON;
 }
 
-static bool is_rowid(const struct sql_name *n)
-{
-        return sql_name_is(n, "rowid") || sql_name_is(n, "_rowid_") || sql_name_is(n, "oid");
-}
-
 static enum sql_walk visit(struct sql_node *node, void *ctx)
 {
         struct schema_walk *w = ctx;
@@ -242,7 +237,7 @@ static enum sql_walk visit(struct sql_node *node, void *ctx)
                 return fail(w, refuse(w->p, "IN with a pragma's name is not there yet; IN (SELECT "
                                             "…) is"));
         if (node->kind == SQL_EXPR_COLUMN) {
-                w->names_rowid |= is_rowid(&e->column);
+                w->names_rowid |= sql_name_is_rowid(&e->column);
                 w->names_hidden |=
                     sql_name_is(&e->column, "arg") || sql_name_is(&e->column, "schema");
         }

@@ -20,23 +20,19 @@ static enum err_code check_tables(struct planner *p, const struct catalog_table 
         return rc;
 }
 
-static bool sets_column(const struct scope *s, const struct sql_sets *sets, int column)
+static bool sets_column(const struct source *s, const struct sql_sets *sets, int column)
 {
         for (uint32_t i = 0; i < sets->n; i++)
-                for (uint32_t k = 0; k < sets->items[i]->columns.n; k++) {
-                        struct sql_expr e = { .kind = SQL_EXPR_COLUMN,
-                                              .column = sets->items[i]->columns.items[k] };
-
-                        if (scope_find_column(s, &e) == column)
+                for (uint32_t k = 0; k < sets->items[i]->columns.n; k++)
+                        if (source_find_column(s, &sets->items[i]->columns.items[k]) == column)
                                 return true;
-                }
         return false;
 }
 
 enum err_code check_sets(struct planner *p, const struct catalog_table *t,
                          const struct sql_sets *sets)
 {
-        struct scope s = { .table = t, .name = t->name };
+        const struct source s = { .table = t, .name = t->name };
 
         for (size_t i = 0; i < t->n_shard_columns; i++) {
                 int column =
@@ -58,18 +54,20 @@ enum err_code check_sets(struct planner *p, const struct catalog_table *t,
 }
 
 /* FALSE, and the rowid, as which an INTEGER PRIMARY KEY is read too, being NULL. */
-static bool is_never_true(const struct scope *s, const struct sql_expr *e)
+static bool is_never_true(const struct sql_expr *e)
 {
+        const struct bound_name *bound;
+
         if (e->kind == SQL_EXPR_COLUMN)
                 return !(node_traits(e) & TRAIT_COLUMN) && sql_name_is(&e->column, "false");
-        return e->kind == SQL_EXPR_IS_NULL && e->left->kind == SQL_EXPR_COLUMN && e->left->bound &&
-               scope_find_column(s, e->left) == COLUMN_ROWID;
+        bound = e->kind == SQL_EXPR_IS_NULL ? names_bound(e->left) : NULL;
+        return bound && bound->column == COLUMN_ROWID;
 }
 
 /* What of the conjuncts says that no row can match: then no shard has to be asked, but for the
  * answer that there was none. Of values, as in WHERE 0, that is known when the statement runs. */
-static enum err_code find_conditions(struct planner *p, const struct scope *s,
-                                     const struct sql_exprs *conjuncts, struct route *r)
+static enum err_code find_conditions(struct planner *p, const struct sql_exprs *conjuncts,
+                                     struct route *r)
 {
         r->conditions = arena_alloc(p->arena, (conjuncts->n + 1) * sizeof *r->conditions);
         if (!r->conditions)
@@ -78,7 +76,7 @@ static enum err_code find_conditions(struct planner *p, const struct scope *s,
                 const struct sql_expr *e = conjuncts->items[i];
                 enum err_code rc;
 
-                if (is_never_true(s, e)) {
+                if (is_never_true(e)) {
                         r->kind = ROUTE_KEYS;
                         r->n_keys = 0;
                         return ERR_OK;
@@ -101,7 +99,6 @@ static enum err_code plan_filtered(struct planner *p, const struct sql_table_nam
         static const struct equals none;
         const struct catalog_table *t = catalog_find_table(p->catalog, name->name.text);
         struct source target = { .table = t, .name = alias->text ? alias->text : name->name.text };
-        struct scope scope = { .table = t, .name = target.name };
         struct sql_exprs conjuncts = { 0 };
         struct route route;
         struct table_uses uses;
@@ -133,7 +130,7 @@ static enum err_code plan_filtered(struct planner *p, const struct sql_table_nam
                 return planner_no_memory(p);
         rc = find_route(p, key, &none, &conjuncts, &route);
         if (!rc)
-                rc = find_conditions(p, &scope, &conjuncts, &route);
+                rc = find_conditions(p, &conjuncts, &route);
         if (rc)
                 return rc;
         return planner_pass_through(p,

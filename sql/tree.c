@@ -36,6 +36,11 @@ bool sql_name_is(const struct sql_name *a, const char *text)
         return a->text && strlen(text) == a->n_bytes && same_folded(a->text, text, a->n_bytes);
 }
 
+bool sql_name_is_rowid(const struct sql_name *n)
+{
+        return sql_name_is(n, "rowid") || sql_name_is(n, "_rowid_") || sql_name_is(n, "oid");
+}
+
 bool sql_name_is_truth(const struct sql_name *n)
 {
         return sql_name_is(n, "true") || sql_name_is(n, "false");

@@ -161,6 +161,8 @@ struct sql_name sql_name_of(const char *text);
 /* Same name to SQLite: ASCII letters alike in either case. Both absent: true. */
 bool sql_name_same(const struct sql_name *a, const struct sql_name *b);
 bool sql_name_is(const struct sql_name *a, const char *text);
+/* One that the rowid answers to where no column has it. */
+bool sql_name_is_rowid(const struct sql_name *n);
 
 struct sql_str {
         const char *data; /* NULL: absent */

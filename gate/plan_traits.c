@@ -1,41 +1,8 @@
-/* plan_scope.c - what names stand for, what expressions are made of, which tables a statement uses.
- * Loop thread. */
+/* plan_traits.c - what expressions are made of, which tables a statement uses. Loop thread. */
 #include <string.h>
 #include <strings.h>
 
 #include "gate/plan_names.h"
-
-/* ---- columns */
-
-static bool is_rowid_name(const struct sql_name *n)
-{
-        return sql_name_is(n, "rowid") || sql_name_is(n, "_rowid_") || sql_name_is(n, "oid");
-}
-
-int scope_find_column(const struct scope *s, const struct sql_expr *e)
-{
-        int i;
-
-        if (e->kind != SQL_EXPR_COLUMN || (e->schema.text && !sql_name_is(&e->schema, "main")))
-                return COLUMN_NONE;
-        if (e->table.text && strcasecmp(e->table.text, s->name) != 0)
-                return COLUMN_NONE;
-        i = catalog_column_index(s->table, e->column.text);
-        if (i >= 0)
-                return i == s->table->rowid_column ? COLUMN_ROWID : i;
-        return !s->table->without_rowid && is_rowid_name(&e->column) ? COLUMN_ROWID : COLUMN_NONE;
-}
-
-const char *affinity_type_name(enum affinity a)
-{
-        static const char *const names[] = {
-                [AFFINITY_BLOB] = "",           [AFFINITY_TEXT] = "TEXT",
-                [AFFINITY_NUMERIC] = "NUMERIC", [AFFINITY_INTEGER] = "INTEGER",
-                [AFFINITY_REAL] = "REAL",
-        };
-
-        return names[a];
-}
 
 /* ---- traits */
 
