@@ -282,7 +282,7 @@ static enum err_code print_finish(struct aggregate *g)
                         const char *name = g->q.of->columns[i].name;
 
                         buf_add_str(&b, " AS ");
-                        sql_quote_name(&b, name, strlen(name));
+                        sql_quote_name(&b, name);
                 }
         }
         buf_printf(&b, " FROM %s", g->table);

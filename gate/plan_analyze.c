@@ -1,7 +1,6 @@
 /* plan_analyze.c - ANALYZE: what of the keyspace it is about. The shards run it under a name of
  * their own schema, whatever the client called that. Loop thread. */
 #include <sqlite3.h>
-#include <string.h>
 #include <strings.h>
 
 #include "gate/plan_int.h"
@@ -32,7 +31,7 @@ static enum err_code add_part(struct planner *p, const char *name)
         buf_add_str(&b, "ANALYZE");
         if (name) {
                 buf_add_str(&b, " main.");
-                sql_quote_name(&b, name, strlen(name));
+                sql_quote_name(&b, name);
         }
         rc = planner_add_part(p, &part);
         if (!rc)

@@ -408,11 +408,6 @@ static bool rename_columns(struct clusters *c)
 
 /* ---- the part */
 
-static void add_name(struct buf *b, const char *name)
-{
-        sql_quote_name(b, name, strlen(name));
-}
-
 static enum err_code print_members(struct clusters *c, const struct cluster *k, struct buf *b)
 {
         enum err_code rc = ERR_OK;
@@ -446,9 +441,9 @@ static enum err_code print_cluster(struct clusters *c, const struct cluster *k,
                 const struct key_column *column = &k->columns[i];
 
                 buf_add_str(&b, i ? ", " : "");
-                add_name(&b, column->source->name);
+                sql_quote_name(&b, column->source->name);
                 buf_add_str(&b, ".");
-                add_name(&b, source_column_name(column->source, column->column));
+                sql_quote_name(&b, source_column_name(column->source, column->column));
         }
         if (!rc)
                 rc = print_members(c, k, &b);

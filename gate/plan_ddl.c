@@ -88,7 +88,7 @@ static enum err_code quoted(struct planner *p, const char *before, const char *n
         enum err_code rc;
 
         buf_add_str(&b, before);
-        sql_quote_name(&b, name, strlen(name));
+        sql_quote_name(&b, name);
         rc = planner_keep(p, &b, ret_sql);
         buf_done(&b);
         return rc;

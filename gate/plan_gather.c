@@ -156,11 +156,6 @@ static enum err_code find_pushed(struct planner *p, const struct table_use *use,
 
 /* ---- the part */
 
-static void add_name(struct buf *b, const char *name)
-{
-        sql_quote_name(b, name, strlen(name));
-}
-
 static enum err_code print_part(struct planner *p, const struct source *s, const bool *columns,
                                 const struct sql_exprs *pushed, struct plan_part *part)
 {
@@ -174,14 +169,14 @@ static enum err_code print_part(struct planner *p, const struct source *s, const
         buf_add_str(&b, "SELECT ");
         part->n_columns = 0;
         if (!t->without_rowid && t->rowid_name) {
-                add_name(&b, t->rowid_name);
+                sql_quote_name(&b, t->rowid_name);
                 indexes[part->n_columns++] = COLUMN_ROWID;
         }
         for (size_t i = 0; i < t->n_columns; i++) {
                 if (!columns[i])
                         continue;
                 buf_add_str(&b, part->n_columns ? ", " : "");
-                add_name(&b, t->columns[i].name);
+                sql_quote_name(&b, t->columns[i].name);
                 indexes[part->n_columns++] = (int)i;
         }
         if (part->n_columns == 0) { /* rows are counted, nothing of them is looked at */
@@ -191,9 +186,9 @@ static enum err_code print_part(struct planner *p, const struct source *s, const
         part->columns = indexes;
         part->has_where = pushed->n > 0;
         buf_add_str(&b, " FROM ");
-        add_name(&b, t->name);
+        sql_quote_name(&b, t->name);
         buf_add_str(&b, " AS ");
-        add_name(&b, s->name);
+        sql_quote_name(&b, s->name);
         for (uint32_t i = 0; !rc && i < pushed->n; i++) {
                 buf_add_str(&b, i ? " AND (" : " WHERE (");
                 rc = planner_print_to(p, pushed->items[i], &b);
@@ -216,32 +211,32 @@ static enum err_code print_load(struct planner *p, const struct catalog_table *t
         enum err_code rc;
 
         buf_add_str(&ddl, "CREATE TABLE ");
-        add_name(&ddl, t->name);
+        sql_quote_name(&ddl, t->name);
         buf_add_str(&load, "INSERT INTO ");
-        add_name(&load, t->name);
+        sql_quote_name(&load, t->name);
         buf_add_str(&load, " (");
         if (!t->without_rowid && t->rowid_name) {
-                add_name(&load, t->rowid_name);
+                sql_quote_name(&load, t->rowid_name);
                 n++;
         }
         for (size_t i = 0; i < t->n_columns; i++) {
                 const struct catalog_column *c = &t->columns[i];
 
                 buf_add_str(&ddl, i ? ", " : " (");
-                add_name(&ddl, c->name);
+                sql_quote_name(&ddl, c->name);
                 buf_printf(&ddl, " %s", affinity_type_name(c->affinity));
                 if ((int)i == t->rowid_column)
                         buf_add_str(&ddl, " PRIMARY KEY");
                 buf_add_str(&ddl, " COLLATE ");
-                add_name(&ddl, c->collation);
+                sql_quote_name(&ddl, c->collation);
                 if (columns[i]) {
                         buf_add_str(&load, n++ ? ", " : "");
-                        add_name(&load, c->name);
+                        sql_quote_name(&load, c->name);
                 }
         }
         buf_add_str(&ddl, ")");
         if (n == 0)
-                add_name(&load, t->columns[0].name);
+                sql_quote_name(&load, t->columns[0].name);
         buf_add_str(&load, ") VALUES (");
         for (size_t i = 0; i < part->n_columns; i++)
                 buf_add_str(&load, i ? ", ?" : "?");

@@ -182,9 +182,9 @@ static struct sql_expr *make_guarded(struct insert *in, int slot, int given)
         if (given >= 0)
                 buf_printf(&b, "?%d IS NULL AND ", given + 1);
         buf_add_str(&b, "EXISTS (SELECT 1 FROM ");
-        sql_quote_name(&b, in->table->name, strlen(in->table->name));
+        sql_quote_name(&b, in->table->name);
         buf_add_str(&b, " WHERE ");
-        sql_quote_name(&b, in->table->rowid_name, strlen(in->table->rowid_name));
+        sql_quote_name(&b, in->table->rowid_name);
         buf_printf(&b, " = ?%d) THEN 'taken' ELSE ?%d END", slot + 1, slot + 1);
         sql = buf_take_str(&b);
         if (!sql || sql_parse(a, sql, strlen(sql), &stmt, NULL, NULL))

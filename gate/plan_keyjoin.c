@@ -7,7 +7,6 @@
  * affinity and y none, or TEXT (then = makes numbers of y's texts: '01' = 1), or x has TEXT and y
  * none (then of y's numbers texts). The collation is that of the comparison. NULLs equal nothing.
  */
-#include <string.h>
 #include <strings.h>
 
 #include "gate/plan_names.h"
@@ -280,12 +279,12 @@ static enum err_code print_after(struct planner *p, const struct edge *e,
 
         after->name = e->to_column == COLUMN_ROWID ? t->rowid_name : t->columns[e->to_column].name;
         buf_printf(&b, "%s %s ", part->sql, part->has_where ? "AND" : "WHERE");
-        sql_quote_name(&b, called, strlen(called));
+        sql_quote_name(&b, called);
         buf_add_str(&b, ".");
-        sql_quote_name(&b, after->name, strlen(after->name));
+        sql_quote_name(&b, after->name);
         if (strcasecmp(own, e->collation) != 0) {
                 buf_add_str(&b, " COLLATE ");
-                sql_quote_name(&b, e->collation, strlen(e->collation));
+                sql_quote_name(&b, e->collation);
         }
         buf_add_str(&b, " IN (");
         rc = planner_keep(p, &b, &after->sql);

@@ -2,7 +2,6 @@
  * sends the result columns and the sort keys of the rows that can be among the answer's; the gate's
  * SQLite sorts, removes doubles and cuts. Loop thread. */
 #include <stdio.h>
-#include <string.h>
 
 #include "gate/plan_place.h"
 
@@ -56,7 +55,7 @@ static void add_term(struct ordered *o, uint32_t i, const char *prefix, int numb
         const char *collation = expr_type(term->expr).collation;
 
         buf_printf(b, "%s%s%d COLLATE ", i ? ", " : " ORDER BY ", prefix, number);
-        sql_quote_name(b, collation, strlen(collation));
+        sql_quote_name(b, collation);
         if (term->sort == SQL_SORT_DESC)
                 buf_add_str(b, " DESC");
         if (term->nulls != SQL_NULLS_NONE)

@@ -1,13 +1,7 @@
 /* plan_part.c - the tables at the gate into which the rows of parts are loaded. Loop thread. */
-#include <string.h>
 #include <strings.h>
 
 #include "gate/plan_place.h"
-
-static void add_name(struct buf *b, const char *name)
-{
-        sql_quote_name(b, name, strlen(name));
-}
 
 const char *affinity_type_name(enum affinity a)
 {
@@ -43,7 +37,7 @@ enum err_code part_set_load(struct planner *p, struct plan_part *part, const cha
                         buf_printf(&ddl, " %s", affinity_type_name(type->affinity));
                 if (type && strcasecmp(type->collation, "BINARY") != 0) {
                         buf_add_str(&ddl, " COLLATE ");
-                        add_name(&ddl, type->collation);
+                        sql_quote_name(&ddl, type->collation);
                 }
                 buf_add_str(&load, i ? ", ?" : "?");
         }
@@ -67,11 +61,11 @@ void part_add_column(struct buf *b, const char *column, const struct compare_typ
         buf_printf(b, "%s%s", type->is_typed ? "" : "+", column);
         if (type->is_collated) {
                 buf_add_str(b, " COLLATE ");
-                add_name(b, type->collation);
+                sql_quote_name(b, type->collation);
         }
         if (name) {
                 buf_add_str(b, " AS ");
-                add_name(b, name);
+                sql_quote_name(b, name);
         }
 }
 

@@ -4,7 +4,6 @@
 #include "gate/plan_schema.h"
 
 #include <sqlite3.h>
-#include <string.h>
 #include <strings.h>
 
 #include "common/sqlite_err.h"
@@ -89,7 +88,7 @@ static void add_columns(struct buf *b, sqlite3_stmt *stmt)
                         buf_printf(b, "%sCAST(column%d AS %s) AS ", i ? ", " : "", i + 1, type);
                 else
                         buf_printf(b, "%scolumn%d AS ", i ? ", " : "", i + 1);
-                sql_quote_name(b, name, strlen(name));
+                sql_quote_name(b, name);
         }
         buf_add_str(b, " FROM (VALUES ");
 }

@@ -1,8 +1,6 @@
 /* refresher.c - the clock and the shards for refresh.h. Loop thread. */
 #include "gate/refresher.h"
 
-#include <string.h>
-
 #include "common/log.h"
 #include "gate/analyze.h"
 #include "gate/refresh.h"
@@ -58,7 +56,7 @@ static void start(struct refresher *r, const struct refresh_choice *choice)
                 .gate = r->gate, .catalog = r->catalog, .done = on_done, .only_if_changed = true
         };
         buf_add_str(&sql, "ANALYZE main.");
-        sql_quote_name(&sql, choice->table, strlen(choice->table));
+        sql_quote_name(&sql, choice->table);
         text = buf_take_str(&sql);
         analyze_start(&r->analyze, text, catalog_find_table(r->catalog, choice->table),
                       mono_us() + TIMEOUT_MS * 1000LL);

@@ -9,6 +9,7 @@
 #include "gate/sequence_int.h"
 #include "proto/shoal/v1/internal.pb-c.h"
 #include "rpc/server.h"
+#include "sql/print.h"
 
 /* A question under way. One to topo outlives the sequences until it is answered; then world is
  * NULL. */
@@ -91,26 +92,15 @@ static uint64_t random_bits(void *arg)
 
 /* ---- the largest rowid */
 
-static void add_name(struct buf *b, const char *name)
-{
-        buf_add_byte(b, '"');
-        for (; *name; name++) {
-                if (*name == '"')
-                        buf_add_byte(b, '"');
-                buf_add_byte(b, (uint8_t)*name);
-        }
-        buf_add_byte(b, '"');
-}
-
 /* What a shard's own sqlite_sequence has seen is not lost when its rows are deleted. */
 static char *largest_sql(const struct catalog_table *t)
 {
         struct buf b = BUF_INIT(0);
 
         buf_add_str(&b, t->autoincrement ? "SELECT max(m) FROM (SELECT max(" : "SELECT max(");
-        add_name(&b, t->rowid_name);
+        sql_quote_name(&b, t->rowid_name);
         buf_add_str(&b, t->autoincrement ? ") AS m FROM " : ") FROM ");
-        add_name(&b, t->name);
+        sql_quote_name(&b, t->name);
         if (t->autoincrement)
                 buf_add_str(&b, " UNION ALL SELECT seq FROM sqlite_sequence WHERE name = ?1)");
         return buf_take_str(&b);

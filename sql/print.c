@@ -75,9 +75,9 @@ void sql_quote_string(struct buf *b, const char *s, size_t n_bytes)
         add_quoted(b, s, n_bytes, '\'');
 }
 
-void sql_quote_name(struct buf *b, const char *s, size_t n_bytes)
+void sql_quote_name(struct buf *b, const char *name)
 {
-        add_quoted(b, s, n_bytes, '`');
+        add_quoted(b, name, strlen(name), '`');
 }
 
 /* A name may stand bare wherever it is if it is no keyword: not all keywords that may be names may

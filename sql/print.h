@@ -45,6 +45,7 @@ void sql_print_node(struct sql_printer *pr, const void *node);
  * options. st as it was parsed. Over b's limit: b->failed. */
 void sql_print_create_table(struct buf *b, const struct sql_stmt *st);
 
-/* Appends the bytes as a string literal, as an identifier in backticks. No NUL among them. */
+/* Appends the bytes, no NUL among them, as a string literal. */
 void sql_quote_string(struct buf *b, const char *s, size_t n_bytes);
-void sql_quote_name(struct buf *b, const char *s, size_t n_bytes);
+/* Appends the name as an identifier in backticks. */
+void sql_quote_name(struct buf *b, const char *name);
