@@ -206,6 +206,19 @@ enum err_code planner_print_to(struct planner *p, const void *node, struct buf *
         return sql_print(b, node, &o, p->reterr);
 }
 
+enum err_code planner_print_where(struct planner *p, const struct sql_exprs *conjuncts,
+                                  struct buf *b)
+{
+        enum err_code rc = ERR_OK;
+
+        for (uint32_t i = 0; !rc && i < conjuncts->n; i++) {
+                buf_add_str(b, i ? " AND (" : " WHERE (");
+                rc = planner_print_to(p, conjuncts->items[i], b);
+                buf_add_str(b, ")");
+        }
+        return rc;
+}
+
 static bool has_many_variables(const struct plan *plan)
 {
         return plan->n_params + plan->n_literals + plan->n_slots > FEW_VARIABLES;

@@ -203,17 +203,11 @@ static enum err_code find_cluster_route(struct clusters *c, const struct cluster
                 rc = find_route(c->p, k->keys.items[i], &c->all.equals, &c->all.filters, &route);
                 if (rc)
                         return rc;
-                if (route.kind == ROUTE_KEYS &&
-                    (ret->kind == ROUTE_ALL || route.n_keys < ret->n_keys))
-                        *ret = route;
+                narrow_route(ret, &route);
         }
-        for (uint32_t i = 0; i < k->n_members; i++) {
-                const struct route *r = &c->sources[k->members[i]->index].route;
-
-                if (r->kind == ROUTE_KEYS && !is_left(k->members[i]) &&
-                    (ret->kind == ROUTE_ALL || r->n_keys < ret->n_keys))
-                        *ret = *r;
-        }
+        for (uint32_t i = 0; i < k->n_members; i++)
+                if (!is_left(k->members[i]))
+                        narrow_route(ret, &c->sources[k->members[i]->index].route);
         return ERR_OK;
 }
 
@@ -418,12 +412,7 @@ static enum err_code print_members(struct clusters *c, const struct cluster *k, 
                         buf_add_str(b, is_left(k->members[i]) ? " LEFT JOIN " : " JOIN ");
                 rc = planner_print_to(c->p, k->members[i]->node, b);
         }
-        for (uint32_t i = 0; !rc && i < k->conjuncts.n; i++) {
-                buf_add_str(b, i ? " AND (" : " WHERE (");
-                rc = planner_print_to(c->p, k->conjuncts.items[i], b);
-                buf_add_str(b, ")");
-        }
-        return rc;
+        return rc ? rc : planner_print_where(c->p, &k->conjuncts, b);
 }
 
 static enum err_code print_cluster(struct clusters *c, const struct cluster *k,

@@ -72,6 +72,23 @@ static bool is_quick_call(const struct sql_expr *e)
         return false;
 }
 
+/* Operators that SQLite makes calls of: what they do takes as long as the function, and may fail.
+ */
+static bool is_call_inside(const struct sql_node *node)
+{
+        switch (node->kind) {
+        case SQL_EXPR_LIKE:
+        case SQL_EXPR_GLOB:
+        case SQL_EXPR_REGEXP:
+        case SQL_EXPR_MATCH:
+        case SQL_EXPR_ARROW:
+        case SQL_EXPR_LONG_ARROW:
+                return true;
+        default:
+                return false;
+        }
+}
+
 static enum sql_walk add_cost(struct sql_node *node, void *ctx)
 {
         const struct sql_source *source = (const struct sql_source *)node;
@@ -83,18 +100,13 @@ static enum sql_walk add_cost(struct sql_node *node, void *ctx)
                         return SQL_WALK_STOP;
                 cost->n_linear++;
                 break;
-        case SQL_EXPR_LIKE:
-        case SQL_EXPR_GLOB:
-        case SQL_EXPR_REGEXP:
-        case SQL_EXPR_MATCH:
-        case SQL_EXPR_ARROW:
-        case SQL_EXPR_LONG_ARROW:
-                return SQL_WALK_STOP;
         case SQL_SOURCE:
                 if (source->type == SQL_SOURCE_FUNCTION)
                         return SQL_WALK_STOP;
                 break;
         default:
+                if (is_call_inside(node))
+                        return SQL_WALK_STOP;
                 /* Whatever has operands: they may be converted, compared, copied. */
                 cost->n_linear += node->kind >= SQL_EXPR_NEGATE && node->kind <= SQL_EXPR_LAST;
                 break;
@@ -112,19 +124,10 @@ bool node_is_quick(const void *node)
 static enum sql_walk find_failing(struct sql_node *node, void *ctx)
 {
         (void)ctx;
-        switch (node->kind) {
-        case SQL_EXPR_CALL:
-        case SQL_EXPR_LIKE:
-        case SQL_EXPR_GLOB:
-        case SQL_EXPR_REGEXP:
-        case SQL_EXPR_MATCH:
-        case SQL_EXPR_ARROW:
-        case SQL_EXPR_LONG_ARROW:
-        case SQL_EXPR_CONCAT: /* for its size */
+        if (node->kind == SQL_EXPR_CALL || is_call_inside(node))
                 return SQL_WALK_STOP;
-        default:
-                return SQL_WALK_ON;
-        }
+        /* || for its size. */
+        return node->kind == SQL_EXPR_CONCAT ? SQL_WALK_STOP : SQL_WALK_ON;
 }
 
 bool node_never_fails(const void *node)

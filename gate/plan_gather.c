@@ -162,7 +162,7 @@ static enum err_code print_part(struct planner *p, const struct source *s, const
         const struct catalog_table *t = s->table;
         int *indexes = arena_alloc(p->arena, (t->n_columns + 1) * sizeof *indexes);
         struct buf b = BUF_INIT(0);
-        enum err_code rc = ERR_OK;
+        enum err_code rc;
 
         if (!indexes)
                 return planner_no_memory(p);
@@ -189,11 +189,7 @@ static enum err_code print_part(struct planner *p, const struct source *s, const
         sql_quote_name(&b, t->name);
         buf_add_str(&b, " AS ");
         sql_quote_name(&b, s->name);
-        for (uint32_t i = 0; !rc && i < pushed->n; i++) {
-                buf_add_str(&b, i ? " AND (" : " WHERE (");
-                rc = planner_print_to(p, pushed->items[i], &b);
-                buf_add_str(&b, ")");
-        }
+        rc = planner_print_where(p, pushed, &b);
         if (!rc)
                 rc = planner_keep(p, &b, &part->sql);
         buf_done(&b);

@@ -96,6 +96,9 @@ enum err_code planner_value_slot(struct planner *p, const struct sql_expr *e, in
  * out. */
 enum err_code planner_print(struct planner *p, const void *node, const char **ret_sql);
 enum err_code planner_print_to(struct planner *p, const void *node, struct buf *b);
+/* Appends " WHERE (…) AND (…)"; nothing without conjuncts. */
+enum err_code planner_print_where(struct planner *p, const struct sql_exprs *conjuncts,
+                                  struct buf *b);
 /* The buf's text, moved to the plan's arena. ERR_EXHAUSTED. */
 enum err_code planner_keep(struct planner *p, struct buf *b, const char **ret_sql);
 
@@ -119,6 +122,8 @@ enum err_code planner_pass_through(struct planner *p, enum plan_kind kind,
  */
 enum err_code find_route(struct planner *p, const struct key *key, const struct equals *equals,
                          const struct sql_exprs *conjuncts, struct route *ret_route);
+/* Takes the other route to the same rows if it names fewer keys. */
+void narrow_route(struct route *route, const struct route *other);
 /* They pin the whole primary key or the rowid of a table, so that few rows can match. */
 enum err_code find_pins_row(struct planner *p, const struct source *s,
                             const struct sql_exprs *conjuncts, bool *ret_pins_row);

@@ -234,3 +234,10 @@ enum err_code find_route(struct planner *p, const struct key *key, const struct 
         ret_route->kind = ROUTE_KEYS;
         return multiply(p, pins, t->n_shard_columns, n_keys, ret_route);
 }
+
+void narrow_route(struct route *route, const struct route *other)
+{
+        if (other->kind == ROUTE_KEYS &&
+            (route->kind == ROUTE_ALL || other->n_keys < route->n_keys))
+                *route = *other;
+}

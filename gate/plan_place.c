@@ -407,17 +407,14 @@ static enum err_code find_place_route(struct placing *w)
 
                 rc =
                     find_route(w->p, place->keys.items[i], &place->equals, &place->filters, &route);
-                if (!rc && route.kind == ROUTE_KEYS &&
-                    (place->route.kind == ROUTE_ALL || route.n_keys < place->route.n_keys))
-                        place->route = route;
+                if (!rc)
+                        narrow_route(&place->route, &route);
         }
         for (uint32_t i = 0; i < w->arm->n_sources && !w->arm->has_right; i++) {
                 const struct place *s = &w->sources[i];
 
-                if (s->kind == PLACE_SHARDS && s->route.kind == ROUTE_KEYS &&
-                    is_plain_inner(&w->arm->sources[i]) &&
-                    (place->route.kind == ROUTE_ALL || s->route.n_keys < place->route.n_keys))
-                        place->route = s->route;
+                if (s->kind == PLACE_SHARDS && is_plain_inner(&w->arm->sources[i]))
+                        narrow_route(&place->route, &s->route);
         }
         return rc;
 }

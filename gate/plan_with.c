@@ -75,6 +75,22 @@ static enum sql_walk find_same_name(struct sql_node *node, void *ctx)
         return SQL_WALK_ON;
 }
 
+/* Names that two of them have, or one of them and something defined inside, would be taken for each
+ * other. */
+static bool names_clash(const struct sql_with *with, const void *node)
+{
+        return sql_walk((void *)(uintptr_t)node, find_same_name, NULL, (void *)(uintptr_t)with) !=
+               SQL_WALK_ON;
+}
+
+static bool ctes_clash(const struct sql_with *with)
+{
+        for (uint32_t i = 0; i < with->ctes.n; i++)
+                if (names_clash(with, with->ctes.items[i]))
+                        return true;
+        return false;
+}
+
 enum plan_try with_for(struct planner *p, const struct query *q, struct sql_with **ret_with)
 {
         struct sql_with *with = sql_new(p->scratch, SQL_WITH);
@@ -90,10 +106,7 @@ enum plan_try with_for(struct planner *p, const struct query *q, struct sql_with
                 return TRY_NEXT;
         if (!with->ctes.n)
                 return TRY_DONE;
-        for (uint32_t i = 0; i < with->ctes.n; i++)
-                if (sql_walk(with->ctes.items[i], find_same_name, NULL, with) != SQL_WALK_ON)
-                        return TRY_NEXT;
-        if (sql_walk(q->node, find_same_name, NULL, with) != SQL_WALK_ON)
+        if (ctes_clash(with) || names_clash(with, q->node))
                 return TRY_NEXT;
         for (uint32_t i = 0; own && i < own->ctes.n; i++)
                 if (!sql_list_add(p->scratch, &with->ctes, own->ctes.items[i])) {
@@ -104,14 +117,6 @@ enum plan_try with_for(struct planner *p, const struct query *q, struct sql_with
                 with->is_recursive = true;
         *ret_with = with;
         return TRY_DONE;
-}
-
-/* Names that two of them have, or one of them and something defined inside, would be taken for each
- * other. */
-static bool names_clash(const struct sql_with *with, const void *node)
-{
-        return sql_walk((void *)(uintptr_t)node, find_same_name, NULL, (void *)(uintptr_t)with) !=
-               SQL_WALK_ON;
 }
 
 enum plan_try with_for_sources(struct planner *p, struct source *const *sources, uint32_t n,
@@ -132,11 +137,8 @@ enum plan_try with_for_sources(struct planner *p, struct source *const *sources,
                 planner_no_memory(p);
                 return TRY_ERROR;
         }
-        if (g.unfit)
+        if (g.unfit || ctes_clash(with))
                 return TRY_NEXT;
-        for (uint32_t i = 0; i < with->ctes.n; i++)
-                if (names_clash(with, with->ctes.items[i]))
-                        return TRY_NEXT;
         for (uint32_t i = 0; with->ctes.n && i < n; i++)
                 if (names_clash(with, sources[i]->node))
                         return TRY_NEXT;
