@@ -308,26 +308,21 @@ static enum sql_walk expand_in(struct views *w, struct sql_expr *e)
         return SQL_WALK_ON;
 }
 
-static const struct sql_with *with_of(const struct sql_node *node)
+/* Where the WITH clause of a node is, or would be; NULL: it can have none. */
+static struct sql_with **with_place(struct sql_node *node)
 {
         switch (node->kind) {
         case SQL_SELECT:
-                return ((const struct sql_select *)node)->with;
+                return &((struct sql_select *)node)->with;
         case SQL_INSERT:
-                return ((const struct sql_insert *)node)->with;
+                return &((struct sql_insert *)node)->with;
         case SQL_UPDATE:
-                return ((const struct sql_update *)node)->with;
+                return &((struct sql_update *)node)->with;
         case SQL_DELETE:
-                return ((const struct sql_delete *)node)->with;
+                return &((struct sql_delete *)node)->with;
         default:
                 return NULL;
         }
-}
-
-static bool has_scope(const struct sql_node *node)
-{
-        return node->kind == SQL_SELECT || node->kind == SQL_INSERT || node->kind == SQL_UPDATE ||
-               node->kind == SQL_DELETE;
 }
 
 /* A derived table is of no schema: main.v.c becomes v.c. */
@@ -349,13 +344,14 @@ static void note_alias(struct views *w, const struct sql_source *s)
 static enum sql_walk enter(struct sql_node *node, void *ctx)
 {
         struct views *w = ctx;
+        struct sql_with **with = with_place(node);
 
-        if (has_scope(node)) {
+        if (with) {
                 struct with_scope *s = arena_alloc(w->p->scratch, sizeof *s);
 
                 if (!s)
                         return fail(w, planner_no_memory(w->p));
-                *s = (struct with_scope){ .with = with_of(node), .outer = w->scope };
+                *s = (struct with_scope){ .with = *with, .outer = w->scope };
                 w->scope = s;
         } else if (node->kind == SQL_SOURCE) {
                 note_alias(w, (const struct sql_source *)node);
@@ -373,7 +369,7 @@ static enum sql_walk leave(struct sql_node *node, void *ctx)
         struct views *w = ctx;
         struct sql_source *s = (struct sql_source *)node;
 
-        if (has_scope(node))
+        if (with_place(node))
                 w->scope = w->scope->outer;
         else if (node->kind == SQL_SOURCE && s->type == SQL_SOURCE_TABLE)
                 return expand_source(w, s);
@@ -405,25 +401,13 @@ static bool has_views(const struct catalog *c)
         return false;
 }
 
-static struct sql_with **with_place(struct sql_stmt *st)
-{
-        switch (st->type) {
-        case SQL_SELECT:
-                return &st->select->with;
-        case SQL_INSERT:
-                return &st->insert->with;
-        case SQL_UPDATE:
-                return &st->update->with;
-        default:
-                return &st->delete_->with;
-        }
-}
-
 static enum err_code add_hoisted(struct views *w)
 {
-        struct sql_with **with = with_place(w->p->stmt);
+        struct sql_with **with = with_place(w->p->stmt->body);
 
-        if (!*with && w->hoisted.n)
+        if (!w->hoisted.n)
+                return ERR_OK;
+        if (!*with)
                 *with = sql_new(w->p->scratch, SQL_WITH);
         for (uint32_t i = 0; i < w->hoisted.n; i++)
                 if (!*with || !sql_list_add(w->p->scratch, &(*with)->ctes, w->hoisted.items[i]))
