@@ -129,6 +129,7 @@ static enum err_code read_columns(struct arena *a, struct sqlite3 *db, struct ca
                 c->primary_key = sqlite3_column_int(stmt, 4);
                 c->hidden = sqlite3_column_int(stmt, 5) == 1;
                 c->generated = sqlite3_column_int(stmt, 5) >= 2;
+                c->computed = sqlite3_column_int(stmt, 5) == 2;
                 if (!c->name ||
                     sqlite3_table_column_metadata(db, NULL, t->name, c->name, NULL, &collation,
                                                   NULL, NULL, NULL) != SQLITE_OK)

@@ -38,6 +38,7 @@ struct catalog_column {
         int primary_key; /* position in the primary key from 1; 0: not in it */
         bool not_null;
         bool generated;
+        bool computed; /* generated anew wherever it is read: VIRTUAL */
         bool hidden;
 };
 

@@ -32,17 +32,22 @@ static const struct function {
         { "max", "max", "max", true },
 };
 
-static const struct function *find_function(const struct sql_expr *e)
+static const struct function *find_function(const struct aggregate *g, const struct sql_expr *e)
 {
+        struct compare_type type;
+
         if (e->call.is_distinct)
                 return NULL;
         for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
                 if (!sql_name_is(&e->call.name, functions[i].name))
                         continue;
+                if (!functions[i].shows_value)
+                        return &functions[i];
                 /* Of equal values that look different MIN and MAX show the first they meet. */
-                if (functions[i].shows_value && !expr_type(e->call.args.items[0]).is_canonical)
-                        return NULL;
-                return &functions[i];
+                type = expr_type(e->call.args.items[0]);
+                return type.is_canonical && !(type.may_be_json && json_is_seen(g->p, NULL))
+                           ? &functions[i]
+                           : NULL;
         }
         return NULL;
 }
@@ -96,7 +101,7 @@ static bool find_partial(struct aggregate *g, struct sql_expr *call, size_t *ret
 
 static bool replace_call(struct aggregate *g, struct sql_expr *e)
 {
-        const struct function *f = find_function(e);
+        const struct function *f = find_function(g, e);
         struct sql_expr *partial, *merged, *column;
         size_t i;
 
@@ -188,8 +193,9 @@ static bool groups_fit(const struct aggregate *g)
 {
         for (uint32_t i = 0; i < g->q.arm->group_by.n; i++) {
                 const struct sql_expr *e = g->q.arm->group_by.items[i];
+                struct compare_type type = expr_type(e);
 
-                if (!expr_type(e).is_canonical ||
+                if (!type.is_canonical || (type.may_be_json && json_is_seen(g->p, NULL)) ||
                     (node_traits(e) & (TRAIT_VOLATILE | TRAIT_AGGREGATE)) || is_constant_term(e))
                         return false;
         }

@@ -41,10 +41,11 @@ static bool fits(const struct clusters *c, const struct source *s)
         if (c->sources[s->index].kind != PLACE_SHARDS)
                 return false;
         if (!s->query)
-                return s->table;
+                return s->table && !json_is_seen_of_table(c->p, s->table);
         /* What is ordered keeps its order: group_concat() shows it. */
         if (s->query->node->order_by.n || s->query->is_correlated || s->query->instead ||
-            (s->query->cte && s->query->n_uses > 1))
+            (s->query->cte && s->query->n_uses > 1) ||
+            json_is_seen_of(c->p, s->query->columns, s->query->n_columns, s->query))
                 return false;
         for (uint32_t i = 0; i < s->query->n_columns; i++)
                 if (s->query->columns[i].type.is_unsure)

@@ -65,7 +65,9 @@ struct compare_type source_column_type(const struct source *s, int column)
                 return type;
         }
         if (!s->table)
-                return (struct compare_type){ .collation = "BINARY", .is_unsure = true };
+                return (struct compare_type){ .collation = "BINARY",
+                                              .is_unsure = true,
+                                              .may_be_json = true };
         if (column == COLUMN_ROWID)
                 return (struct compare_type){ .affinity = AFFINITY_INTEGER,
                                               .is_typed = true,
@@ -80,6 +82,7 @@ struct compare_type source_column_type(const struct source *s, int column)
                 .is_canonical =
                     c->affinity != AFFINITY_BLOB && strcasecmp(c->collation, "BINARY") == 0,
                 .not_null = c->not_null,
+                .may_be_json = c->computed,
                 .collation = c->collation,
         };
 }
@@ -301,5 +304,6 @@ struct compare_type expr_type(const struct sql_expr *e)
 
         set_affinity(e, &type);
         type.is_canonical = is_canonical(e, &type);
+        type.may_be_json = expr_may_be_json(e);
         return type;
 }

@@ -10,7 +10,8 @@
 
 struct needed {
         const struct catalog_table *table;
-        bool *columns;
+        bool *columns;              /* that are fetched */
+        struct sql_expr **computed; /* see json_find_computed() */
 };
 
 static enum sql_walk note_names(struct sql_node *node, void *ctx)
@@ -36,23 +37,39 @@ static enum sql_walk note_names(struct sql_node *node, void *ctx)
         return SQL_WALK_ON;
 }
 
+/* What is computed of others is not fetched, but they are. */
+static bool note_computed(struct needed *n)
+{
+        for (size_t i = 0; n->computed && i < n->table->n_columns; i++) {
+                if (n->computed[i] && sql_walk(n->computed[i], note_names, NULL, n) != SQL_WALK_ON)
+                        return false;
+        }
+        for (size_t i = 0; n->computed && i < n->table->n_columns; i++)
+                n->columns[i] &= !n->computed[i];
+        return true;
+}
+
 /* By name alone: a column of another table with that name costs a few bytes. */
 static enum err_code find_needed(struct planner *p, const struct table_uses *uses,
-                                 const struct catalog_table *t, bool **ret_columns)
+                                 const struct catalog_table *t, struct needed *ret)
 {
-        struct needed n = { .table = t,
-                            .columns = arena_calloc(p->scratch, t->n_columns + 1, sizeof(bool)) };
+        enum err_code rc;
 
-        if (!n.columns)
+        *ret =
+            (struct needed){ .table = t,
+                             .columns = arena_calloc(p->scratch, t->n_columns + 1, sizeof(bool)) };
+        if (!ret->columns)
                 return planner_no_memory(p);
         if (uses->has_star)
-                memset(n.columns, true, t->n_columns);
-        else if (sql_walk(p->stmt, note_names, NULL, &n) != SQL_WALK_ON)
+                memset(ret->columns, true, t->n_columns);
+        else if (sql_walk(p->stmt, note_names, NULL, ret) != SQL_WALK_ON)
                 return planner_no_memory(p);
+        rc = json_find_computed(p, t, &ret->computed);
+        if (!rc && !note_computed(ret))
+                rc = planner_no_memory(p);
         if (t->rowid_column >= 0)
-                n.columns[t->rowid_column] = false; /* it is the rowid */
-        *ret_columns = n.columns;
-        return ERR_OK;
+                ret->columns[t->rowid_column] = false; /* it is the rowid */
+        return rc;
 }
 
 /* ---- which rows */
@@ -196,15 +213,26 @@ static enum err_code print_part(struct planner *p, const struct source *s, const
         return rc;
 }
 
+/* Some column that can be written. */
+static const char *any_column(const struct needed *needed)
+{
+        size_t i = 0;
+
+        while (needed->computed && needed->computed[i])
+                i++;
+        return needed->table->columns[i].name;
+}
+
 /* The table at the gate: all columns by name and order, so that * and positions mean the same;
  * those that were not fetched stay NULL. Constraints and indexes are left behind: the rows have
  * passed them. */
-static enum err_code print_load(struct planner *p, const struct catalog_table *t,
-                                const bool *columns, struct plan_part *part)
+static enum err_code print_load(struct planner *p, const struct needed *needed,
+                                struct plan_part *part)
 {
+        const struct catalog_table *t = needed->table;
         struct buf ddl = BUF_INIT(0), load = BUF_INIT(0);
         size_t n = 0;
-        enum err_code rc;
+        enum err_code rc = ERR_OK;
 
         buf_add_str(&ddl, "CREATE TABLE ");
         sql_quote_name(&ddl, t->name);
@@ -215,7 +243,7 @@ static enum err_code print_load(struct planner *p, const struct catalog_table *t
                 sql_quote_name(&load, t->rowid_name);
                 n++;
         }
-        for (size_t i = 0; i < t->n_columns; i++) {
+        for (size_t i = 0; !rc && i < t->n_columns; i++) {
                 const struct catalog_column *c = &t->columns[i];
 
                 buf_add_str(&ddl, i ? ", " : " (");
@@ -225,19 +253,25 @@ static enum err_code print_load(struct planner *p, const struct catalog_table *t
                         buf_add_str(&ddl, " PRIMARY KEY");
                 buf_add_str(&ddl, " COLLATE ");
                 sql_quote_name(&ddl, c->collation);
-                if (columns[i]) {
+                if (needed->computed && needed->computed[i]) {
+                        buf_add_str(&ddl, " AS (");
+                        rc = planner_print_to(p, needed->computed[i], &ddl);
+                        buf_add_str(&ddl, ")");
+                }
+                if (needed->columns[i]) {
                         buf_add_str(&load, n++ ? ", " : "");
                         sql_quote_name(&load, c->name);
                 }
         }
         buf_add_str(&ddl, ")");
         if (n == 0)
-                sql_quote_name(&load, t->columns[0].name);
+                sql_quote_name(&load, any_column(needed));
         buf_add_str(&load, ") VALUES (");
         for (size_t i = 0; i < part->n_columns; i++)
                 buf_add_str(&load, i ? ", ?" : "?");
         buf_add_str(&load, ")");
-        rc = planner_keep(p, &ddl, &part->load_ddl);
+        if (!rc)
+                rc = planner_keep(p, &ddl, &part->load_ddl);
         if (!rc)
                 rc = planner_keep(p, &load, &part->load_sql);
         buf_done(&ddl);
@@ -283,8 +317,8 @@ static enum err_code add_table(struct planner *p, const struct table_uses *uses,
         struct sql_exprs *pushed = arena_calloc(p->scratch, 1, sizeof *pushed);
         struct source *source = make_source(p, use);
         struct plan_part *part;
-        bool *columns = NULL;
-        enum err_code rc = find_needed(p, uses, use->table, &columns);
+        struct needed needed;
+        enum err_code rc = find_needed(p, uses, use->table, &needed);
 
         if (!rc && (!pushed || !source))
                 rc = planner_no_memory(p);
@@ -295,9 +329,9 @@ static enum err_code add_table(struct planner *p, const struct table_uses *uses,
         if (!rc)
                 rc = route_table(p, source, pushed, &part->route, &part->cheap);
         if (!rc)
-                rc = print_part(p, source, columns, pushed, part);
+                rc = print_part(p, source, needed.columns, pushed, part);
         if (!rc)
-                rc = print_load(p, use->table, columns, part);
+                rc = print_load(p, &needed, part);
         *ret_gathered = (struct gathered){ .part = p->plan->n_parts - 1, .pushed = pushed };
         return rc;
 }

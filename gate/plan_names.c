@@ -534,7 +534,7 @@ static void merge_types(const struct query *q, uint32_t column, struct compare_t
 {
         for (uint32_t i = 1; i < q->n_arms; i++) {
                 const struct query_arm *arm = &q->arms[i];
-                struct compare_type other = { .is_unsure = true };
+                struct compare_type other = { .is_unsure = true, .may_be_json = true };
 
                 if (arm->columns && column < arm->n_columns)
                         other = arm->columns[column].type;
@@ -543,6 +543,8 @@ static void merge_types(const struct query *q, uint32_t column, struct compare_t
                         type->is_canonical = false;
                 if (!other.not_null)
                         type->not_null = false;
+                if (other.may_be_json)
+                        type->may_be_json = true;
                 /* The first arm's affinity counts when values are compared, but they keep theirs.
                  */
                 if (other.is_typed != type->is_typed || other.affinity != type->affinity ||
@@ -568,7 +570,9 @@ static bool name_columns(struct binder *b, struct query *q)
                 else
                         *c = (struct query_column){
                                 .name = arena_printf(b->p->scratch, "column%u", i + 1),
-                                .type = { .collation = "BINARY", .is_unsure = true },
+                                .type = { .collation = "BINARY",
+                                          .is_unsure = true,
+                                          .may_be_json = true },
                         };
                 if (q->cte && i < q->cte->columns.n)
                         c->name = q->cte->columns.items[i].text;

@@ -37,6 +37,7 @@ struct compare_type {
         bool is_canonical; /* values that = calls equal are one and the same: no text equal under
                             * a collation, no 2 beside 2.0 */
         bool not_null;
+        bool may_be_json;      /* with SQLite's JSON subtype, which some functions see */
         bool is_unsure;        /* what it compares like is not known */
         bool is_collated;      /* by a COLLATE that is written, which goes before others */
         const char *collation; /* never NULL */
@@ -118,6 +119,23 @@ int source_find_column(const struct source *s, const struct sql_name *name);
 int source_match_column(const struct source *s, const struct sql_expr *e);
 struct compare_type source_column_type(const struct source *s, int column);
 struct compare_type expr_type(const struct sql_expr *e);
+/* ---- the JSON subtype, which is lost on the way from shards (plan_json.c) */
+
+/* Its value may have the subtype. */
+bool expr_may_be_json(const struct sql_expr *e);
+/* A function that sees it is called in the statement, not counting what is below `except`. */
+bool json_is_seen(const struct planner *p, const void *except);
+/* Such a function may see that of one of the columns: they must not come from shards. query: whose
+ * columns they are. */
+bool json_is_seen_of(const struct planner *p, const struct query_column *columns, uint32_t n,
+                     const struct query *query);
+/* The same of a table's columns that are computed where they are read. */
+bool json_is_seen_of_table(const struct planner *p, const struct catalog_table *t);
+/* By column, what the gate is to compute of the rows it has got; NULL: it is sent like all others.
+ * *ret_exprs is NULL if nothing is. */
+enum err_code json_find_computed(struct planner *p, const struct catalog_table *t,
+                                 struct sql_expr ***ret_exprs);
+
 /* Is it left out of *, for USING or NATURAL shows it once? */
 bool source_column_is_merged(const struct source *s, int column);
 /* A column as an expression, qualified if its arm has several sources. NULL: out of memory. */

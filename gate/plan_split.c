@@ -61,7 +61,8 @@ static enum plan_try try_unit(struct splitter *w, struct query *q)
         struct cut cut = { .is_nested = true };
         enum plan_try tried;
 
-        if (q->is_correlated || q->is_recursive)
+        if (q->is_correlated || q->is_recursive ||
+            json_is_seen_of(w->p, q->columns, q->n_columns, q))
                 return TRY_NEXT;
         tried = with_for(w->p, q, &cut.with);
         if (tried == TRY_DONE)
@@ -88,7 +89,8 @@ static enum plan_try try_arm(struct splitter *w, struct query_arm *arm)
         }
         q.node = select;
         q.n_columns = arm->n_columns;
-        if (arm->query->is_correlated || !arm->columns)
+        if (arm->query->is_correlated || !arm->columns ||
+            json_is_seen_of(w->p, arm->columns, arm->n_columns, arm->query))
                 return TRY_NEXT;
         tried = with_for(w->p, &q, &cut.with);
         if (tried == TRY_DONE)
