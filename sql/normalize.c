@@ -577,12 +577,31 @@ static bool feed_all(struct normalizer *nz)
         }
 }
 
+/* Is there anything that could be taken out? A string, a blob, or a digit that is no part of a word
+ * or of ?N. */
+static bool may_have_literals(const char *sql, size_t n_bytes)
+{
+        bool in_word = false;
+
+        for (size_t i = 0; i < n_bytes; i++) {
+                unsigned char c = (unsigned char)sql[i];
+                bool is_digit = c >= '0' && c <= '9';
+
+                if (c == '\'' || (is_digit && !in_word))
+                        return true;
+                in_word = is_digit || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          c == '_' || c == '$' || c == '?' || c >= 0x80;
+        }
+        return false;
+}
+
 bool sql_normalize(const char *sql, size_t n_bytes, struct sql_normalized *ret_norm)
 {
         struct sql_normalized *n = ret_norm;
         struct normalizer nz;
 
-        if (n_bytes > SQL_MAX_STMT_BYTES || memchr(sql, '\0', n_bytes))
+        if (n_bytes > SQL_MAX_STMT_BYTES || !may_have_literals(sql, n_bytes) ||
+            memchr(sql, '\0', n_bytes))
                 return false;
         n->text.n_bytes = 0;
         n->bytes.n_bytes = 0;
