@@ -105,6 +105,7 @@ struct sql_table_name *sql_table_name_new(struct sql_parser *p, struct sql_name 
         t->span.start = schema.text ? schema.offset : name.offset;
         t->schema = schema;
         t->name = name;
+        p->stmt->names_own |= sql_name_is_own(&name);
         return t;
 }
 

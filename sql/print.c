@@ -1,7 +1,6 @@
 /* print.c - the printer's tokens, and which file prints what. Any thread. */
 #include "sql/print.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "sql/grammar.h"
@@ -10,6 +9,12 @@
 #include "sql/shape_int.h"
 
 /* ---- tokens ---- */
+
+/* No blank goes before it. */
+static bool closes(char c)
+{
+        return c == ')' || c == ',' || c == ' ' || c == ';' || c == '(' || c == '\0';
+}
 
 static bool wants_blank(const struct sql_printer *pr, char next)
 {
@@ -20,7 +25,7 @@ static bool wants_blank(const struct sql_printer *pr, char next)
         last = (char)pr->b->data[pr->b->n_bytes - 1];
         if (pr->glue)
                 return last == '-' && next == '-'; /* two of them begin a comment */
-        return last != '(' && last != ' ' && !strchr("), ;(", next);
+        return last != '(' && last != ' ' && !closes(next);
 }
 
 void sql_emit_n(struct sql_printer *pr, const char *text, size_t n_bytes)
@@ -31,11 +36,6 @@ void sql_emit_n(struct sql_printer *pr, const char *text, size_t n_bytes)
                 buf_add_byte(pr->b, ' ');
         pr->glue = false;
         buf_add(pr->b, text, n_bytes);
-}
-
-void sql_emit(struct sql_printer *pr, const char *text)
-{
-        sql_emit_n(pr, text, strlen(text));
 }
 
 void sql_print_text(struct sql_printer *pr, const char *text)
@@ -51,7 +51,8 @@ void sql_emit_dot(struct sql_printer *pr)
 
 void sql_emit_list_open(struct sql_printer *pr)
 {
-        if (pr->b->n_bytes > pr->start && !strchr("( ", (char)pr->b->data[pr->b->n_bytes - 1]))
+        if (pr->b->n_bytes > pr->start && pr->b->data[pr->b->n_bytes - 1] != '(' &&
+            pr->b->data[pr->b->n_bytes - 1] != ' ')
                 buf_add_byte(pr->b, ' ');
         buf_add_byte(pr->b, '(');
         pr->glue = false;
@@ -161,9 +162,12 @@ void sql_emit_names(struct sql_printer *pr, const struct sql_names *names)
 void sql_print_variable(struct sql_printer *pr, uint32_t number)
 {
         char text[16];
+        size_t at = sizeof text;
 
-        snprintf(text, sizeof text, "?%u", number);
-        sql_emit(pr, text);
+        for (uint32_t rest = number; rest || at == sizeof text; rest /= 10)
+                text[--at] = (char)('0' + rest % 10);
+        text[--at] = '?';
+        sql_emit_n(pr, text + at, sizeof text - at);
         if (number > pr->n_variables)
                 pr->n_variables = number;
 }

@@ -1,6 +1,8 @@
 /* print_int.h - what the printer's files share. */
 #pragma once
 
+#include <string.h>
+
 #include "sql/print.h"
 
 /* What names of result columns are to be kept, by AS where their text changes. */
@@ -23,8 +25,11 @@ struct sql_printer {
 };
 
 /* Appends a token, a blank before it where one belongs. */
-void sql_emit(struct sql_printer *pr, const char *text);
 void sql_emit_n(struct sql_printer *pr, const char *text, size_t n_bytes);
+static inline void sql_emit(struct sql_printer *pr, const char *text)
+{
+        sql_emit_n(pr, text, strlen(text));
+}
 /* Between two names. */
 void sql_emit_dot(struct sql_printer *pr);
 /* "(" with a blank before it, as of a list; emit it as a token for that of a call. */

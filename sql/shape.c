@@ -8,6 +8,8 @@
 #include "common/util.h"
 #include "sql/tree_ddl.h"
 
+enum { MAX_CHILDREN = 512 }; /* of all kinds */
+
 #define FIELD(kind, type, member)                                     \
         {                                                             \
                 SQL_FIELD_##kind, offsetof(struct sql_##type, member) \
@@ -197,9 +199,9 @@ static const struct sql_field raise_fields[] = {
         FIELD(NUMBER, expr, conflict), FIELD(NAME, expr, name), END,
 };
 
-#define SHAPE(type) { sizeof(struct sql_##type), type##_fields }
-#define EXPR(type) { sizeof(struct sql_expr), type##_fields }
-static const struct sql_shape shapes[SQL_EXPR_LAST + 1] = {
+#define SHAPE(type) { .n_bytes = sizeof(struct sql_##type), .fields = type##_fields }
+#define EXPR(type) { .n_bytes = sizeof(struct sql_expr), .fields = type##_fields }
+struct sql_shape sql_shapes_[SQL_EXPR_LAST + 1] = {
         [SQL_SELECT] = SHAPE(select), [SQL_INSERT] = SHAPE(insert), [SQL_UPDATE] = SHAPE(update),
         [SQL_DELETE] = SHAPE(delete), [SQL_CREATE_TABLE] = SHAPE(create_table),
         [SQL_CREATE_INDEX] = SHAPE(create_index), [SQL_CREATE_VIEW] = SHAPE(create_view),
@@ -233,8 +235,23 @@ static const struct sql_shape shapes[SQL_EXPR_LAST + 1] = {
 };
 /* clang-format on */
 
-const struct sql_shape *sql_shape_of(enum sql_kind kind)
+/* Trees are visited all the time, and most fields are no nodes. */
+static void find_children(struct sql_shape *s, struct sql_field *room, size_t *n_used)
 {
-        assert((size_t)kind < ARRAY_LEN(shapes) && shapes[kind].n_bytes);
-        return &shapes[kind];
+        s->children = room + *n_used;
+        for (const struct sql_field *f = s->fields; f && f->type; f++)
+                if (f->type == SQL_FIELD_NODE || f->type == SQL_FIELD_NODES) {
+                        assert(*n_used < MAX_CHILDREN);
+                        room[(*n_used)++] = *f;
+                        s->n_children++;
+                }
+}
+
+__attribute__((constructor)) static void find_all_children(void)
+{
+        static struct sql_field room[MAX_CHILDREN];
+        size_t n_used = 0;
+
+        for (size_t i = 0; i < ARRAY_LEN(sql_shapes_); i++)
+                find_children(&sql_shapes_[i], room, &n_used);
 }

@@ -2,6 +2,8 @@
  * copying, comparing. Immutable. */
 #pragma once
 
+#include <assert.h>
+
 #include "sql/tree.h"
 
 enum sql_field_type {
@@ -23,11 +25,19 @@ struct sql_field {
 
 struct sql_shape {
         size_t n_bytes;
-        const struct sql_field *fields; /* in the order in which they are written in SQL */
+        size_t n_children;                /* of the fields, those that are … */
+        const struct sql_field *children; /* … SQL_FIELD_NODE or SQL_FIELD_NODES */
+        const struct sql_field *fields;   /* in the order in which they are written in SQL */
 };
 
+extern struct sql_shape sql_shapes_[SQL_EXPR_LAST + 1]; /* immutable once main() has begun */
+
 /* Of any kind but SQL_NONE and SQL_EMPTY. */
-const struct sql_shape *sql_shape_of(enum sql_kind kind);
+static inline const struct sql_shape *sql_shape_of(enum sql_kind kind)
+{
+        assert((size_t)kind <= SQL_EXPR_LAST && sql_shapes_[kind].n_bytes);
+        return &sql_shapes_[kind];
+}
 
 /* TRUE and FALSE, which are values when they stand bare. */
 bool sql_name_is_truth(const struct sql_name *n);

@@ -41,6 +41,26 @@ bool sql_name_is_rowid(const struct sql_name *n)
         return sql_name_is(n, "rowid") || sql_name_is(n, "_rowid_") || sql_name_is(n, "oid");
 }
 
+bool sql_name_is_own(const struct sql_name *a)
+{
+        if (!a->text)
+                return false;
+        switch (fold(a->text[0])) {
+        case 's':
+                return a->n_bytes >= 7 && same_folded(a->text, "sqlite_", 7);
+        case 'p':
+                return a->n_bytes >= 7 && same_folded(a->text, "pragma_", 7);
+        case 'd':
+                return sql_name_is(a, "dbstat");
+        case 'b':
+                return sql_name_is(a, "bytecode");
+        case 't':
+                return sql_name_is(a, "tables_used");
+        default:
+                return false;
+        }
+}
+
 bool sql_name_is_truth(const struct sql_name *n)
 {
         return sql_name_is(n, "true") || sql_name_is(n, "false");

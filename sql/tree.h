@@ -163,6 +163,9 @@ bool sql_name_same(const struct sql_name *a, const struct sql_name *b);
 bool sql_name_is(const struct sql_name *a, const char *text);
 /* One that the rowid answers to where no column has it. */
 bool sql_name_is_rowid(const struct sql_name *n);
+/* A table that only SQLite has, if there is none of that name: sqlite_…, pragma_… and what tells of
+ * one connection. */
+bool sql_name_is_own(const struct sql_name *a);
 
 struct sql_str {
         const char *data; /* NULL: absent */
@@ -518,6 +521,7 @@ struct sql_stmt {
         const char *text; /* what was parsed, which spans and offsets count in; NUL behind it */
         uint32_t n_bytes;
         uint32_t n_variables; /* the largest number */
+        bool names_own;       /* sql_name_is_own() of some table's name */
         /* Those that have a name (":a", "?7", not "?"), each once, in the order in which they were
          * written. */
         struct sql_variables variables;

@@ -29,13 +29,16 @@ static enum sql_walk visit_children(struct walker *w, struct sql_node *n)
 {
         enum sql_walk rc = SQL_WALK_ON;
 
-        for (const struct sql_field *f = sql_shape_of(n->kind)->fields; f->type && !rc; f++) {
+        const struct sql_shape *shape = sql_shape_of(n->kind);
+        const struct sql_field *end = shape->children + shape->n_children;
+
+        for (const struct sql_field *f = shape->children; f < end && !rc; f++) {
                 if (f->type == SQL_FIELD_NODE) {
                         struct sql_node *child = child_at(n, f);
 
                         if (child)
                                 rc = visit(w, child);
-                } else if (f->type == SQL_FIELD_NODES) {
+                } else {
                         const struct sql_nodes *list = field_at(n, f);
 
                         for (uint32_t i = 0; i < list->n && !rc; i++)
