@@ -11,7 +11,11 @@
 #include "common/arena.h"
 #include "gate/catalog_int.h"
 
-enum { MAX_CATALOG_BYTES = 256 << 20 };
+enum {
+        MAX_CATALOG_BYTES = 256 << 20,
+        MAX_SCRATCH_BYTES = 256 << 20,
+        MAX_SPARE_BYTES = 64 << 10,
+};
 
 struct catalog {
         atomic_uint refs;
@@ -27,6 +31,7 @@ struct catalog {
         size_t n_objects;
         struct table_estimate *estimates; /* per table */
         uint64_t statistics_version;
+        struct arena *spare; /* NULL while it is out */
         const char **creates;
         size_t n_creates;
 };
@@ -493,6 +498,7 @@ struct catalog *catalog_unref(struct catalog *c)
         free(c->estimates);
         shard_map_unref(c->shards);
         sqlite3_close_v2(c->shadow);
+        arena_free(c->spare);
         arena_free(c->arena);
         free(c);
         return NULL;
@@ -571,6 +577,20 @@ int catalog_column_index(const struct catalog_table *t, const char *name)
 struct sqlite3 *catalog_shadow(struct catalog *c)
 {
         return c->shadow;
+}
+
+struct arena *catalog_take_scratch(struct catalog *c)
+{
+        return c->spare ? TAKE(c->spare) : arena_new(MAX_SCRATCH_BYTES);
+}
+
+void catalog_give_scratch(struct catalog *c, struct arena *scratch)
+{
+        arena_reset(scratch);
+        if (c->spare || arena_bytes(scratch) > MAX_SPARE_BYTES)
+                arena_free(scratch);
+        else
+                c->spare = scratch;
 }
 
 struct table_estimate *catalog_estimate(const struct catalog *c, const struct catalog_table *t)

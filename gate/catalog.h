@@ -13,6 +13,7 @@
 #include "proto/shoal/v1/api.pb-c.h"
 #include "proto/shoal/v1/internal.pb-c.h"
 
+struct arena;
 struct sqlite3;
 
 /* Column affinities as in https://sqlite.org/datatype3.html section 3.1. */
@@ -104,5 +105,11 @@ const char *const *catalog_creates(const struct catalog *c, size_t *ret_n);
 
 /* The shadow; schema only. Loop thread. */
 struct sqlite3 *catalog_shadow(struct catalog *c);
+
+/* An arena for what goes when a statement has been planned: given back, it is there for the next
+ * one, its memory still warm. Loop thread. */
+struct arena *catalog_take_scratch(struct catalog *c) must_check_;
+void catalog_give_scratch(struct catalog *c, struct arena *scratch);
+
 /* Where tables that are not sharded live: the shard with index 0. */
 enum { CATALOG_HOME_SHARD = 0 };

@@ -10,11 +10,12 @@ static _Thread_local struct memory_quota *quota;
 /* Immutable once SQLite has begun. */
 static sqlite3_mem_methods base;
 
+/* The next two: there is a quota. */
 static bool take(int64_t n_bytes)
 {
         struct memory_quota *q = quota;
 
-        if (!q || q->used_bytes + n_bytes <= q->max_bytes || n_bytes <= 0)
+        if (q->used_bytes + n_bytes <= q->max_bytes || n_bytes <= 0)
                 return true;
         q->exceeded = true;
         return false;
@@ -24,8 +25,6 @@ static void count(int64_t n_bytes)
 {
         struct memory_quota *q = quota;
 
-        if (!q)
-                return;
         q->used_bytes += n_bytes;
         if (q->used_bytes > q->peak_bytes)
                 q->peak_bytes = q->used_bytes;
@@ -33,8 +32,11 @@ static void count(int64_t n_bytes)
 
 static void *allocate(int n_bytes)
 {
-        void *p = take(n_bytes) ? base.xMalloc(n_bytes) : NULL;
+        void *p;
 
+        if (!quota)
+                return base.xMalloc(n_bytes);
+        p = take(n_bytes) ? base.xMalloc(n_bytes) : NULL;
         if (p)
                 count(base.xSize(p));
         return p;
@@ -42,16 +44,20 @@ static void *allocate(int n_bytes)
 
 static void release(void *p)
 {
-        if (p)
+        if (quota && p)
                 count(-(int64_t)base.xSize(p));
         base.xFree(p);
 }
 
 static void *reallocate(void *p, int n_bytes)
 {
-        int64_t n_before = base.xSize(p);
-        void *grown = take(n_bytes - n_before) ? base.xRealloc(p, n_bytes) : NULL;
+        int64_t n_before;
+        void *grown;
 
+        if (!quota)
+                return base.xRealloc(p, n_bytes);
+        n_before = base.xSize(p);
+        grown = take(n_bytes - n_before) ? base.xRealloc(p, n_bytes) : NULL;
         if (grown)
                 count(base.xSize(grown) - n_before);
         return grown;

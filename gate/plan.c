@@ -3,7 +3,6 @@
 #include "gate/plan.h"
 
 #include <sqlite3.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/sqlite_err.h"
@@ -18,7 +17,6 @@
 
 enum {
         MAX_PLAN_BYTES = 64 << 20,
-        MAX_SCRATCH_BYTES = 256 << 20,
         /* Expressions that are computed at the gate while planning have no clock of their own. */
         NOW_WHILE_PLANNING = 0,
         /* With more, their numbers are left out where they can be. */
@@ -181,15 +179,13 @@ static bool print_for_shards(struct sql_printer *pr, const struct sql_node *node
         const struct sql_expr *e = (const struct sql_expr *)node;
         const struct planner *p = ctx;
         const char *instead = p->is_finishing ? names_instead(node) : NULL;
-        char text[16];
 
         if (instead) {
                 sql_print_text(pr, instead);
                 return true;
         }
         if (node->kind == SQL_EXPR_VARIABLE) {
-                snprintf(text, sizeof text, "?%u", e->number);
-                sql_print_text(pr, text);
+                sql_print_variable(pr, e->number);
                 return true;
         }
         if (is_connection_call(e)) {
@@ -406,12 +402,11 @@ static enum err_code refuse(struct planner *p)
 /* Views first: how many there are is bounded before SQLite goes through all of them. */
 static enum err_code expand_and_judge(struct planner *p, const char *sql, size_t n_bytes)
 {
-        bool expanded;
-        enum err_code rc = expand_views(p, &expanded);
+        enum err_code rc = expand_views(p, &p->has_views);
 
         if (!rc)
                 rc = planner_judge(p, sql, n_bytes);
-        return !rc && expanded ? settle_views(p) : rc;
+        return !rc && p->has_views ? settle_views(p) : rc;
 }
 
 static enum err_code choose(struct planner *p, const char *sql, size_t n_bytes)
@@ -477,27 +472,32 @@ static enum err_code check_tail(struct planner *p, const char *sql, size_t n_byt
         return ERR_INVALID;
 }
 
+static enum err_code parse_and_choose(struct planner *p, const char *sql, size_t n_bytes,
+                                      size_t n_literals)
+{
+        size_t tail = 0;
+        enum err_code rc = sql_parse(p->scratch, sql, n_bytes, &p->stmt, &tail, p->reterr);
+
+        if (!rc)
+                rc = check_tail(p, sql, n_bytes, tail);
+        if (!rc)
+                rc = name_params(p, n_literals);
+        return rc ? rc : choose(p, sql, tail);
+}
+
 static enum err_code build(struct catalog *c, const char *sql, size_t n_bytes, size_t n_literals,
                            bool is_lazy, struct plan **ret_plan, struct err *reterr)
 {
-        cleanup_(arena_freep) struct arena *scratch = arena_new(MAX_SCRATCH_BYTES);
         cleanup_(plan_unrefp) struct plan *plan = plan_new(c);
-        struct planner p = {
-                .catalog = c, .plan = plan, .scratch = scratch, .reterr = reterr, .is_lazy = is_lazy
-        };
-        size_t tail = 0;
+        struct planner p = { .catalog = c, .plan = plan, .reterr = reterr, .is_lazy = is_lazy };
         enum err_code rc;
 
         if (!plan)
                 return planner_no_memory(&p);
         p.arena = plan->arena;
-        rc = sql_parse(scratch, sql, n_bytes, &p.stmt, &tail, reterr);
-        if (!rc)
-                rc = check_tail(&p, sql, n_bytes, tail);
-        if (!rc)
-                rc = name_params(&p, n_literals);
-        if (!rc)
-                rc = choose(&p, sql, tail);
+        p.scratch = catalog_take_scratch(c);
+        rc = parse_and_choose(&p, sql, n_bytes, n_literals);
+        catalog_give_scratch(c, p.scratch);
         if (rc)
                 return rc;
         *ret_plan = TAKE(plan);

@@ -17,6 +17,7 @@ struct planner {
         struct sql_stmt *stmt;
         struct err *reterr;
         size_t n_slots_allocated;
+        bool has_views;    /* some were expanded: the tree is not what was parsed any more */
         bool is_lazy;      /* shards compute nothing that may fail */
         bool is_finishing; /* what is printed is for the gate: of what was cut out, what is left of
                               it */
@@ -67,7 +68,7 @@ struct table_use {
         unsigned n_uses;
         const struct sql_source
             *source; /* the only one, if n_uses is 1 and it is in a FROM clause; else NULL */
-        const struct sql_arm *arm; /* where that is */
+        const struct sql_arm *arm; /* where that is, after find_arms() */
 };
 struct table_uses {
         struct table_use *items;
@@ -78,6 +79,7 @@ struct table_uses {
 };
 /* ERR_UNIMPLEMENTED: tables that are SQLite's own. */
 enum err_code find_tables(struct planner *p, const void *node, struct table_uses *ret_uses);
+enum err_code find_arms(struct planner *p, const void *node, struct table_uses *uses);
 bool uses_sharded(const struct planner *p, const struct table_uses *u);
 bool is_spread(const struct planner *p,
                const struct catalog_table *t); /* its rows lie on several shards */

@@ -295,9 +295,12 @@ enum err_code plan_schema(struct planner *p, bool *ret_planned)
 {
         struct schema_walk w = { .p = p };
         const char *sql;
-        enum err_code rc = walk(&w, visit, NULL);
+        enum err_code rc;
 
         *ret_planned = false;
+        if (!p->stmt->names_own && !p->has_views)
+                return ERR_OK;
+        rc = walk(&w, visit, NULL);
         if (rc || !w.n_sources)
                 return rc;
         if (w.has_tables || p->stmt->type != SQL_SELECT)

@@ -124,11 +124,7 @@ static enum sql_walk refuse_own(struct table_walk *w, const struct sql_table_nam
 /* Tables that only SQLite has. */
 static bool is_own_name(const struct table_walk *w, const struct sql_table_name *name)
 {
-        return !catalog_find_table(w->p->catalog, name->name.text) &&
-               (strncasecmp(name->name.text, "sqlite_", 7) == 0 ||
-                strncasecmp(name->name.text, "pragma_", 7) == 0 ||
-                sql_name_is(&name->name, "dbstat") || sql_name_is(&name->name, "bytecode") ||
-                sql_name_is(&name->name, "tables_used"));
+        return sql_name_is_own(&name->name) && !catalog_find_table(w->p->catalog, name->name.text);
 }
 
 static enum sql_walk visit_table(struct sql_node *node, void *ctx)
@@ -200,11 +196,18 @@ enum err_code find_tables(struct planner *p, const void *node, struct table_uses
 
         if (w.rc)
                 return w.rc;
-        if (end != SQL_WALK_ON ||
-            sql_walk((void *)(uintptr_t)node, note_arm, NULL, &uses) != SQL_WALK_ON)
+        if (end != SQL_WALK_ON)
                 return err_set(p->reterr, ERR_EXHAUSTED, "STATEMENT_TOO_COMPLEX",
                                "the statement is nested too deeply");
         *ret_uses = uses;
+        return ERR_OK;
+}
+
+enum err_code find_arms(struct planner *p, const void *node, struct table_uses *uses)
+{
+        if (sql_walk((void *)(uintptr_t)node, note_arm, NULL, uses) != SQL_WALK_ON)
+                return err_set(p->reterr, ERR_EXHAUSTED, "STATEMENT_TOO_COMPLEX",
+                               "the statement is nested too deeply");
         return ERR_OK;
 }
 
