@@ -108,7 +108,7 @@ static int set_up(struct finish_db *d, const struct finish_db_limits *limits)
         snprintf(sql, sizeof(sql),
                  "PRAGMA page_size=4096; PRAGMA cache_size=-%llu; PRAGMA temp_store=FILE;"
                  "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;"
-                 "PRAGMA trusted_schema=OFF; PRAGMA secure_delete=OFF; BEGIN",
+                 "PRAGMA secure_delete=OFF; BEGIN",
                  (unsigned long long)(limits->memory_bytes / 1024 + 1));
         return sqlite3_exec(d->db, sql, NULL, NULL, NULL);
 }

@@ -96,7 +96,7 @@ static const struct pragma pragmas[] = {
         { "temp_store", TUNING, "SELECT 0 AS temp_store" },
         { "temp_store_directory", REFUSED, .reason = "it would reach into the gate's files" },
         { "threads", TUNING, "SELECT 0 AS threads", true },
-        { "trusted_schema", VALUE, "SELECT 0 AS trusted_schema", false, "schemas are not trusted: they come from clients" },
+        { "trusted_schema", VALUE, "SELECT 1 AS trusted_schema", false, "what a schema must not call, no statement may" },
         { "user_version", VALUE, "SELECT 0 AS user_version", false, "a keyspace has no file to keep it in; a table can" },
         { "wal_autocheckpoint", TUNING, "SELECT 1000 AS wal_autocheckpoint", true },
         { "wal_checkpoint", REFUSED, .reason = "tablets do that by themselves" },

@@ -447,6 +447,23 @@ class Writes(unittest.TestCase):
                             "SELECT json_extract(j, '$[0]') AS y, count(*) FROM t GROUP BY 1 ORDER BY 2"]:
                     twin.same_error(sql)
 
+    def test_json_in_a_schema(self):
+        """Constraints, generated columns and indexes may call JSON functions."""
+        for twin in clusters.twins():
+            with self.subTest(twin.label):
+                twin.run("CREATE TABLE t (id INTEGER PRIMARY KEY, doc TEXT CHECK (json_valid(doc)), city TEXT AS (doc ->> '$.city'), "
+                         "tags TEXT AS (json_extract(doc, '$.tags')) VIRTUAL, n INTEGER AS (json_array_length(doc, '$.tags')) STORED)")
+                twin.run("CREATE INDEX t_city ON t (json_extract(doc, '$.city'))")
+                twin.run("CREATE VIEW v AS SELECT id, json_array(city, n) AS pair FROM t")
+                for i in range(12):
+                    twin.run("INSERT INTO t (id, doc) VALUES (?, ?)", (i, f'{{"city": "c{i % 4}", "tags": {[*range(i % 3)]}}}'))
+                twin.same_error("INSERT INTO t (id, doc) VALUES (99, 'no json')")
+                for sql in ["SELECT * FROM t", "SELECT id FROM t WHERE json_extract(doc, '$.city') = 'c2'", "SELECT * FROM v",
+                            "SELECT city, count(*), sum(n), json_group_array(json(doc)) IS NULL FROM t GROUP BY city",
+                            "SELECT json_array(a.tags), json_object('a', a.tags, 'n', b.n) FROM t AS a, t AS b WHERE a.id + 1 = b.n",
+                            "SELECT json_array(a.tags), json_array(v.pair) FROM t AS a JOIN v ON v.id = a.n"]:
+                    twin.same(sql)
+
     def test_unsharded_table_lies_on_one_shard(self):
         for twin in clusters.twins():
             with self.subTest(twin.label):

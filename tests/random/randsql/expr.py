@@ -109,6 +109,7 @@ class Exprs:
             lambda: expr("CASE {} WHEN 1 THEN 'one' WHEN {} THEN {} END", self.integer(more), self.integer(more), self.text(more)),
             lambda: expr("date('2024-01-31', {} || ' days')", self.integer(more)), lambda: expr("rtrim({}, 'c')", self.text(more)),
             lambda: expr("{}", self.json(more)), lambda: expr("json_extract(json_array({}, 'x'), '$[1]')", self.integer(more)),
+            lambda: expr("(+{})", self.json(more)), lambda: expr("iif({}, {}, {})", self.predicate(more), self.json(more), self.text(more)),
             lambda: expr("(json_array({}) ->> '$[0]')", self.text(more)),
             lambda: expr("strftime('%Y-%m', '2023-11-30', {} || ' months')", self.integer(more)),
         ])()
@@ -116,7 +117,7 @@ class Exprs:
     def json(self, depth):
         return self.rng.choice([lambda: expr("json_array({}, {})", self.integer(depth), self.text(depth)),
                                 lambda: expr("json_object('n', {}, 't', json_array({}))", self.number(depth), self.text(depth)),
-                                lambda: expr("json_quote({})", self.text(depth))])()
+                                lambda: expr("json_array({})", self.text(depth)), lambda: expr("json_quote({})", self.text(depth))])()
 
     def number(self, depth=0):
         """An integer, or a multiple of 1/8 of modest size: sums of them are the same in any order."""

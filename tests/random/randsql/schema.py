@@ -62,8 +62,8 @@ class Table:
         c = self.columns[0]
         g = Column("g", self.rng.choice(["", "TEXT"]), "words")
         g.is_generated, g.exact, g.pure = True, True, "text"
-        g.definition = f"g {g.kind} AS ({self.rng.choice([f'typeof({c.name})', f'quote({c.name})'])})" \
-                       f"{self.rng.choice(['', ' STORED', ' VIRTUAL'])}"
+        value = self.rng.choice([f"typeof({c.name})", f"quote({c.name})", f"json_array(quote({c.name}))"])
+        g.definition = f"g {g.kind} AS ({value}){self.rng.choice(['', ' STORED', ' VIRTUAL'])}"
         self.columns.append(g)
 
     # ---- keys
