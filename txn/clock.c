@@ -3,17 +3,21 @@
 
 #include <assert.h>
 
+#include "txn/rules_int.h"
+
 static void raise_floor(struct txn_clock *k, uint64_t ts)
 {
         if (ts > k->floor_durable)
                 ts = k->floor_durable;
-        if (ts > k->floor)
+        if (ts > k->floor && txn_rule(TXN_RULE_FLOOR_RISES))
                 k->floor = ts;
 }
 
 void txn_clock_init(struct txn_clock *k, uint64_t last_ts, uint64_t floor)
 {
         /* What was promised may have been used: all of it counts. */
+        if (!txn_rule(TXN_RULE_FLOOR_IS_KEPT))
+                floor = 0;
         *k = (struct txn_clock){ .last_ts = last_ts, .floor = floor, .floor_durable = floor };
 }
 
@@ -29,6 +33,8 @@ void txn_clock_reopen(struct txn_clock *k, uint64_t last_ts, uint64_t floor)
 
 uint64_t txn_clock_pending(const struct txn_clock *k)
 {
+        if (!txn_rule(TXN_RULE_PENDING_IS_TOLD))
+                return 0;
         if (!k->doubtful_ts || (k->pending_ts && k->pending_ts < k->doubtful_ts))
                 return k->pending_ts;
         return k->doubtful_ts;

@@ -62,6 +62,7 @@ struct coordinator *coordinator_new(const struct coordinator_options *o, const s
 struct coordinator *coordinator_free(struct coordinator *c);
 
 enum coordinator_state coordinator_state(const struct coordinator *c);
+const char *coordinator_state_name(enum coordinator_state state);
 /* It may yet ask topo for a decision: its counter bounds DecideTransactions.oldest_counter. */
 bool coordinator_may_decide(const struct coordinator *c);
 /* Why it cannot commit any more; TXN_OK: it can, as far as is known. */

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "common/hlc.h"
+#include "txn/rules_int.h"
 
 enum { FIRST_AHEAD_US = 250 }; /* of the second round; doubled each time */
 
@@ -48,7 +49,7 @@ static enum cut_step judge(struct cut *cut, uint64_t now, uint64_t wall)
         uint64_t t = cut_time(cut), limit;
 
         for (size_t i = 0; i < cut->n_pins; i++) {
-                cut->pins[i].is_known = cut->pins[i].e >= t;
+                cut->pins[i].is_known = cut->pins[i].e >= t || !txn_rule(TXN_RULE_CUT_IS_EXACT);
                 cut->n_unknown += !cut->pins[i].is_known;
         }
         if (!cut->n_unknown) {

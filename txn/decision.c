@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "txn/rules_int.h"
+
 static struct decision_outcome tell(enum decision_answer answer)
 {
         return (struct decision_outcome){ .answer = answer };
@@ -22,6 +24,12 @@ static struct decision_outcome put_aborted(void)
         return (struct decision_outcome){ .answer = DECISION_TELL_ABORTED,
                                           .change = DECISION_PUT_ABORTED,
                                           .needs_lease = true };
+}
+
+bool decision_is_closed(const struct decision_view *v)
+{
+        return (!v->lease_lasts && txn_rule(TXN_RULE_LEASE)) ||
+               (v->counter < v->mark && txn_rule(TXN_RULE_MARK));
 }
 
 struct decision_outcome decision_decide(const struct decision_view *v, enum decision_asker asker,
@@ -64,14 +72,15 @@ struct decision_outcome decision_on_durable(const struct decision_view *v, bool 
                 break;
         }
         o = tell_record(v);
-        if (v->n_left > (is_left ? 1 : 0)) {
+        if (v->n_left > (is_left ? 1 : 0) && txn_rule(TXN_RULE_ALL_DURABLE)) {
                 o.change = is_left ? DECISION_PUT_LEFT : DECISION_KEEP;
                 return o;
         }
         /* The last one. A gate's lease that ends meanwhile does no harm: closed stays closed. */
         o.answer = DECISION_TELL_FORGOTTEN;
         o.commit_ts = 0;
-        o.change = decision_is_closed(v) ? DECISION_DELETE : DECISION_PUT_DONE;
+        o.change = decision_is_closed(v) || !txn_rule(TXN_RULE_TOMBSTONE) ? DECISION_DELETE
+                                                                          : DECISION_PUT_DONE;
         return o;
 }
 
@@ -97,7 +106,8 @@ bool decision_store_accept(struct decision_store *s, const char *id, uint64_t re
 
         if (!n_bytes || n_bytes >= sizeof s->id)
                 return false;
-        if (s->id[0] && (strcmp(s->id, id) || revision < s->revision))
+        if (s->id[0] && (strcmp(s->id, id) || revision < s->revision) &&
+            txn_rule(TXN_RULE_STORE_REVISION))
                 return false;
         memcpy(s->id, id, n_bytes + 1);
         if (revision > s->revision)

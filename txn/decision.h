@@ -87,10 +87,7 @@ enum decision_asker {
 };
 
 /* Nothing can be decided COMMITTED any more, whatever is on its way. */
-static inline bool decision_is_closed(const struct decision_view *v)
-{
-        return !v->lease_lasts || v->counter < v->mark;
-}
+bool decision_is_closed(const struct decision_view *v);
 
 /* DecideTransactions. commit: asked to be COMMITTED with commit_ts, otherwise ABORTED; the answer
  * is what stands, whether it is what was asked or not. */

@@ -249,6 +249,7 @@ void participant_recover(struct participant *p, const struct participant_redo *r
 /* Reads may be served, and pins opened. */
 bool participant_is_serving(const struct participant *p);
 enum participant_state participant_state(const struct participant *p);
+const char *participant_state_name(enum participant_state state);
 /* The transaction that holds the writer; NULL: none. Valid until the next call. */
 const struct txn_age *participant_holder(const struct participant *p);
 
