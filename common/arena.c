@@ -184,6 +184,28 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
         return s;
 }
 
+bool arena_grow_(struct arena *a, void *items, size_t n, uint32_t *n_allocated, size_t item_bytes)
+{
+        enum { FIRST_ROOM = 2 };
+        uint32_t n_new = *n_allocated ? *n_allocated * 2 : FIRST_ROOM;
+        void *old, *grown;
+
+        if (n_new < *n_allocated) {
+                a->exhausted = true;
+                return false;
+        }
+        grown = arena_calloc(a, n_new, item_bytes);
+        if (!grown)
+                return false;
+        /* A pointer to whatever the items are. */
+        memcpy(&old, items, sizeof old);
+        if (n)
+                memcpy(grown, old, n * item_bytes);
+        memcpy(items, &grown, sizeof grown);
+        *n_allocated = n_new;
+        return true;
+}
+
 bool arena_is_exhausted(const struct arena *a)
 {
         return a->exhausted;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/util.h"
 
@@ -28,6 +29,14 @@ char *arena_strndup(struct arena *a, const char *s, size_t n_bytes) must_check_;
 char *arena_strdup(struct arena *a, const char *s) must_check_;
 void *arena_memdup(struct arena *a, const void *p, size_t n_bytes) must_check_;
 char *arena_printf(struct arena *a, const char *fmt, ...) printf_(2, 3) must_check_;
+
+/* Room for one more behind the n items of an array that has room for n_allocated (0: there is none
+ * yet; a uint32_t). If that is taken, items becomes a larger copy, what is behind the n in it is
+ * zero, and the old one is left to the arena. False like arena_alloc: the array is as it was. */
+#define arena_room(a, items, n, n_allocated) \
+        ((n) < (n_allocated) || arena_grow_((a), &(items), (n), &(n_allocated), sizeof *(items)))
+bool arena_grow_(struct arena *a, void *items, size_t n, uint32_t *n_allocated,
+                 size_t item_bytes) must_check_;
 
 bool arena_is_exhausted(const struct arena *a);
 size_t arena_bytes(const struct arena *a);

@@ -101,7 +101,7 @@ static enum err_code read_columns(struct arena *a, struct sqlite3 *db, struct ca
                                   struct err *reterr)
 {
         cleanup_(finalizep) sqlite3_stmt *stmt = NULL;
-        size_t n_allocated = 0;
+        uint32_t n_allocated = 0;
         enum err_code rc;
         int step;
 
@@ -115,17 +115,8 @@ static enum err_code read_columns(struct arena *a, struct sqlite3 *db, struct ca
                 struct catalog_column *c;
                 const char *collation = NULL;
 
-                if (t->n_columns == n_allocated) {
-                        size_t n_new = n_allocated ? n_allocated * 2 : 8;
-                        struct catalog_column *grown = arena_calloc(a, n_new, sizeof *grown);
-
-                        if (!grown)
-                                break;
-                        if (t->n_columns)
-                                memcpy(grown, t->columns, t->n_columns * sizeof *grown);
-                        t->columns = grown;
-                        n_allocated = n_new;
-                }
+                if (!arena_room(a, t->columns, t->n_columns, n_allocated))
+                        break;
                 c = &t->columns[t->n_columns++];
                 c->name = column_text(a, stmt, 0);
                 c->declared_type = column_text(a, stmt, 1);

@@ -89,17 +89,8 @@ enum err_code planner_add_slot(struct planner *p, const struct plan_slot *slot, 
 {
         struct plan *plan = p->plan;
 
-        if (plan->n_slots == p->n_slots_allocated) {
-                size_t n_new = p->n_slots_allocated ? p->n_slots_allocated * 2 : 4;
-                struct plan_slot *grown = arena_alloc(p->arena, n_new * sizeof *grown);
-
-                if (!grown)
-                        return planner_no_memory(p);
-                if (plan->n_slots)
-                        memcpy(grown, plan->slots, plan->n_slots * sizeof *grown);
-                plan->slots = grown;
-                p->n_slots_allocated = n_new;
-        }
+        if (!arena_room(p->arena, plan->slots, plan->n_slots, p->n_slots_allocated))
+                return planner_no_memory(p);
         if (slot->kind == SLOT_EXPRESSION) {
                 plan->n_expressions++;
                 plan->costly_expressions |= slot->costly;

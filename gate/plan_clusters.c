@@ -2,8 +2,6 @@
  * with each other, and derived tables, become one part each, with the conjuncts that speak of them
  * alone and the columns that are needed. Only inner joins are reordered so; a LEFT JOIN goes with
  * the cluster that its ON speaks of. Loop thread. */
-#include <string.h>
-#include <strings.h>
 
 #include "gate/plan_place.h"
 
@@ -312,7 +310,7 @@ static struct sql_source *make_source(struct clusters *c, struct cluster *k, str
         return s;
 }
 
-static bool write_from(struct clusters *c, struct query **stubs)
+static bool write_from(struct clusters *c, struct query **stand_ins)
 {
         struct sql_sources *from = &c->arm->node->from, written = { 0 };
 
@@ -327,7 +325,7 @@ static bool write_from(struct clusters *c, struct query **stubs)
                         s->is_cut = true;
                         if (k->members[0] != s)
                                 continue;
-                        node = make_source(c, k, &stubs[k - c->items]);
+                        node = make_source(c, k, &stand_ins[k - c->items]);
                         if (!node)
                                 return false;
                 }
@@ -345,17 +343,8 @@ static int part_column_of(struct clusters *c, struct cluster *k, struct source *
         for (uint32_t i = 0; i < k->n_columns; i++)
                 if (k->columns[i].source == s && k->columns[i].column == column)
                         return (int)i;
-        if (k->n_columns == k->n_allocated) {
-                uint32_t n = k->n_allocated ? k->n_allocated * 2 : 8;
-                struct key_column *grown = arena_alloc(c->p->scratch, n * sizeof *grown);
-
-                if (!grown)
-                        return -1;
-                if (k->n_columns)
-                        memcpy(grown, k->columns, k->n_columns * sizeof *grown);
-                k->columns = grown;
-                k->n_allocated = n;
-        }
+        if (!arena_room(c->p->scratch, k->columns, k->n_columns, k->n_allocated))
+                return -1;
         k->columns[k->n_columns] = (struct key_column){ .source = s, .column = column };
         return (int)k->n_columns++;
 }
@@ -444,7 +433,7 @@ static enum err_code print_cluster(struct clusters *c, const struct cluster *k,
 }
 
 static enum err_code load_cluster(struct clusters *c, const struct cluster *k,
-                                  struct plan_part *part, struct query *stub)
+                                  struct plan_part *part, struct query *stand_in)
 {
         size_t n = k->n_columns ? k->n_columns : 1;
         struct part_column *columns = arena_calloc(c->p->scratch, n, sizeof *columns);
@@ -470,20 +459,20 @@ static enum err_code load_cluster(struct clusters *c, const struct cluster *k,
         }
         buf_printf(&b, " FROM %s", k->table);
         if (!rc)
-                rc = planner_keep(c->p, &b, &stub->instead);
+                rc = planner_keep(c->p, &b, &stand_in->instead);
         buf_done(&b);
         return rc ? rc : part_set_load(c->p, part, k->table, columns, n);
 }
 
 static enum err_code add_cluster(struct clusters *c, struct cluster *k, struct plan_part *part,
-                                 struct query *stub)
+                                 struct query *stand_in)
 {
         enum err_code rc = find_cluster_route(c, k, &part->route);
 
         if (!rc)
                 rc = print_cluster(c, k, part);
         if (!rc)
-                rc = load_cluster(c, k, part, stub);
+                rc = load_cluster(c, k, part, stand_in);
         for (uint32_t i = 0; i < k->n_members; i++)
                 if (k->members[i]->query && k->members[i]->query->cte)
                         k->members[i]->query->instead =
@@ -509,7 +498,7 @@ static enum err_code name_members(struct clusters *c, struct cluster *k)
 
 static enum err_code cut_clusters(struct clusters *c, bool is_named)
 {
-        struct query **stubs = arena_calloc(c->p->scratch, c->n, sizeof(struct query *));
+        struct query **stand_ins = arena_calloc(c->p->scratch, c->n, sizeof(struct query *));
         size_t first = c->p->plan->n_parts;
         uint32_t n = 0;
         enum err_code rc = ERR_OK;
@@ -525,13 +514,13 @@ static enum err_code cut_clusters(struct clusters *c, bool is_named)
         }
         if (rc)
                 return rc;
-        if (!stubs || !write_results(c, is_named) || !write_where(c) || !write_from(c, stubs) ||
-            !rename_columns(c))
+        if (!stand_ins || !write_results(c, is_named) || !write_where(c) ||
+            !write_from(c, stand_ins) || !rename_columns(c))
                 return planner_no_memory(c->p);
         for (uint32_t i = 0; !rc && i < c->n; i++)
                 if (c->items[i].is_used)
-                        rc =
-                            add_cluster(c, &c->items[i], &c->p->plan->parts[first + n++], stubs[i]);
+                        rc = add_cluster(c, &c->items[i], &c->p->plan->parts[first + n++],
+                                         stand_ins[i]);
         return rc;
 }
 

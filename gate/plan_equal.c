@@ -1,7 +1,6 @@
 /* plan_equal.c - which columns must hold the same value, by the equalities a query demands. Only
  * columns of one affinity and one collation are put together: for them = is transitive and means
  * the same wherever it is written. Loop thread. */
-#include <string.h>
 #include <strings.h>
 
 #include "gate/plan_place.h"
@@ -49,17 +48,8 @@ static bool add_item(struct planner *p, struct equals *eq, const struct equal_it
                 *ret_class = have->class;
                 return true;
         }
-        if (eq->n == eq->n_allocated) {
-                uint32_t n_new = eq->n ? eq->n * 2 : 8;
-                struct equal_item *grown = arena_alloc(p->scratch, n_new * sizeof *grown);
-
-                if (!grown)
-                        return false;
-                if (eq->n)
-                        memcpy(grown, eq->items, eq->n * sizeof *grown);
-                eq->items = grown;
-                eq->n_allocated = n_new;
-        }
+        if (!arena_room(p->scratch, eq->items, eq->n, eq->n_allocated))
+                return false;
         eq->items[eq->n] = *item;
         *ret_class = eq->items[eq->n].class = eq->n;
         eq->n++;

@@ -16,7 +16,7 @@ struct planner {
         struct arena *scratch; /* trees and what else goes with the planner */
         struct sql_stmt *stmt;
         struct err *reterr;
-        size_t n_slots_allocated;
+        uint32_t n_slots_allocated;
         bool has_views;    /* some were expanded: the tree is not what was parsed any more */
         bool is_lazy;      /* shards compute nothing that may fail */
         bool is_finishing; /* what is printed is for the gate: of what was cut out, what is left of
@@ -73,7 +73,7 @@ struct table_use {
 struct table_uses {
         struct table_use *items;
         size_t n;
-        size_t n_allocated;
+        uint32_t n_allocated;
         bool has_star; /* * or t.*, or NATURAL: any column may be needed */
         bool has_cte;
 };

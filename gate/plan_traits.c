@@ -1,5 +1,4 @@
 /* plan_traits.c - what expressions are made of, which tables a statement uses. Loop thread. */
-#include <string.h>
 #include <strings.h>
 
 #include "gate/plan_names.h"
@@ -99,17 +98,8 @@ static bool add_use(struct table_walk *w, const struct sql_table_name *name,
                         u->items[i].source = NULL;
                         return true;
                 }
-        if (u->n == u->n_allocated) {
-                size_t n_new = u->n_allocated ? u->n_allocated * 2 : 4;
-                struct table_use *grown = arena_alloc(w->p->scratch, n_new * sizeof *grown);
-
-                if (!grown)
-                        return false;
-                if (u->n)
-                        memcpy(grown, u->items, u->n * sizeof *grown);
-                u->items = grown;
-                u->n_allocated = n_new;
-        }
+        if (!arena_room(w->p->scratch, u->items, u->n, u->n_allocated))
+                return false;
         u->items[u->n++] = (struct table_use){ .table = t, .n_uses = 1, .source = source };
         return true;
 }

@@ -72,66 +72,34 @@ bool sql_expr_is_column(const struct sql_expr *e)
                                               !sql_name_is_truth(&e->column));
 }
 
-/* Room for one more; the old array is left to the arena. */
-static bool grow(struct arena *a, void **items, uint32_t n, uint32_t *n_allocated, size_t n_bytes)
-{
-        uint32_t n_new = *n_allocated ? *n_allocated * 2 : 2;
-        void *p;
-
-        if (n < *n_allocated)
-                return true;
-        if (n_new < *n_allocated)
-                return false;
-        p = arena_calloc(a, n_new, n_bytes);
-        if (!p)
-                return false;
-        if (n)
-                memcpy(p, *items, n * n_bytes);
-        *items = p;
-        *n_allocated = n_new;
-        return true;
-}
-
 bool sql_list_add_(struct arena *a, struct sql_nodes *list, struct sql_node *item)
 {
-        void *items = list->items;
-
-        if (!grow(a, &items, list->n, &list->n_allocated, sizeof *list->items))
+        if (!arena_room(a, list->items, list->n, list->n_allocated))
                 return false;
-        list->items = items;
         list->items[list->n++] = item;
         return true;
 }
 
 bool sql_names_add(struct arena *a, struct sql_names *list, const struct sql_name *name)
 {
-        void *items = list->items;
-
-        if (!grow(a, &items, list->n, &list->n_allocated, sizeof *list->items))
+        if (!arena_room(a, list->items, list->n, list->n_allocated))
                 return false;
-        list->items = items;
         list->items[list->n++] = *name;
         return true;
 }
 
 bool sql_strs_add(struct arena *a, struct sql_strs *list, struct sql_str s)
 {
-        void *items = list->items;
-
-        if (!grow(a, &items, list->n, &list->n_allocated, sizeof *list->items))
+        if (!arena_room(a, list->items, list->n, list->n_allocated))
                 return false;
-        list->items = items;
         list->items[list->n++] = s;
         return true;
 }
 
 bool sql_variables_add(struct arena *a, struct sql_variables *list, struct sql_variable v)
 {
-        void *items = list->items;
-
-        if (!grow(a, &items, list->n, &list->n_allocated, sizeof *list->items))
+        if (!arena_room(a, list->items, list->n, list->n_allocated))
                 return false;
-        list->items = items;
         list->items[list->n++] = v;
         return true;
 }

@@ -49,6 +49,59 @@ START_TEST(copies)
 }
 END_TEST
 
+START_TEST(rooms)
+{
+        enum { N = 1000 };
+        cleanup_(arena_freep) struct arena *a = arena_new(1 << 20);
+        uint32_t n_allocated = 0;
+        int *items = NULL;
+
+        for (int i = 0; i < N; i++) {
+                ck_assert(arena_room(a, items, (size_t)i, n_allocated));
+                ck_assert_uint_gt(n_allocated, (unsigned)i);
+                for (uint32_t k = (uint32_t)i; k < n_allocated; k++)
+                        ck_assert_int_eq(items[k], 0);
+                items[i] = i + 1;
+        }
+        for (int i = 0; i < N; i++)
+                ck_assert_int_eq(items[i], i + 1);
+}
+END_TEST
+
+/* One item more than there is room for. */
+START_TEST(room_that_is_refused)
+{
+        cleanup_(arena_freep) struct arena *a = arena_new(4096);
+        uint32_t n_allocated = 0;
+        uint64_t *items = NULL, *before;
+        size_t n = 0;
+
+        for (; arena_room(a, items, n, n_allocated); n++)
+                items[n] = n;
+        before = items;
+        ck_assert(arena_is_exhausted(a));
+        ck_assert_uint_eq(n, n_allocated);
+        ck_assert_uint_gt(n, 100);
+        ck_assert(!arena_room(a, items, n, n_allocated));
+        ck_assert_ptr_eq(items, before);
+        for (size_t i = 0; i < n; i++)
+                ck_assert_uint_eq(items[i], i);
+}
+END_TEST
+
+START_TEST(room_that_cannot_be_counted)
+{
+        cleanup_(arena_freep) struct arena *a = arena_new(4096);
+        uint32_t n_allocated = UINT32_MAX / 2 + 1;
+        char *items = NULL;
+
+        ck_assert(!arena_room(a, items, n_allocated, n_allocated));
+        ck_assert(arena_is_exhausted(a));
+        ck_assert_uint_eq(n_allocated, UINT32_MAX / 2 + 1);
+        ck_assert_ptr_null(items);
+}
+END_TEST
+
 /* A statement's worth of allocations; false if one of them was refused. */
 static bool build(struct arena *a)
 {
@@ -234,6 +287,9 @@ static Suite *arena_suite(void)
 
         tcase_add_test(t, pieces_are_apart);
         tcase_add_test(t, copies);
+        tcase_add_test(t, rooms);
+        tcase_add_test(t, room_that_is_refused);
+        tcase_add_test(t, room_that_cannot_be_counted);
         tcase_add_test(t, out_of_memory_everywhere);
         tcase_add_test(t, limit_is_exact);
         tcase_add_test(t, absurd_sizes_are_refused);
