@@ -4,6 +4,7 @@
 #include "gate/ddl_int.h"
 #include "gate/gate.h"
 #include "gate/scatter.h"
+#include "gate/shard_bits.h"
 #include "rpc/server.h"
 
 enum {
@@ -225,7 +226,7 @@ static void shards(void *arg, struct ddl_work *w, const struct ddl_shards_call *
 
         for (size_t i = 0; i < shard_map_size(catalog_shards(catalog)); i++)
                 if (!c->skip || !c->skip[i])
-                        bits[i / 64] |= 1ULL << (i % 64);
+                        shard_bits_add(bits, i);
         if (c->what == DDL_ASK_SHARDS)
                 call->scatter = scatter_execute(&options, &ask);
         else

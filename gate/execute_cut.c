@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gate/execute_int.h"
+#include "gate/shard_bits.h"
 #include "gate/stats.h"
 
 /* Rows that wait for the cut. */
@@ -30,24 +31,10 @@ struct execute_cut {
 
 /* ---- the beginning */
 
-static size_t count_bits(const uint64_t *bits, size_t n_words)
-{
-        size_t n = 0;
-
-        for (size_t i = 0; i < n_words; i++)
-                n += (size_t)__builtin_popcountll(bits[i]);
-        return n;
-}
-
 /* The shard's place among those of the cut. */
 static size_t place_of(const struct execute_cut *c, uint32_t shard)
 {
-        uint64_t below = (UINT64_C(1) << shard % 64) - 1;
-
-        if (c->places)
-                return c->places[shard] - 1;
-        return count_bits(c->shards, shard / 64) +
-               (size_t)__builtin_popcountll(c->shards[shard / 64] & below);
+        return c->places ? c->places[shard] - 1 : shard_bits_rank(c->shards, shard);
 }
 
 /* All shards of all parts that are sent at once; true: one of them in several parts. */
@@ -74,7 +61,7 @@ static bool make_room(struct execution *x, struct execute_cut *c, struct cut_pin
         c->places = arena_calloc(x->arena, n, sizeof(*c->places));
         *ret_pins = arena_calloc(x->arena, n, sizeof(**ret_pins));
         for (size_t i = 0; c->places && i < n; i++) {
-                if (c->shards[i / 64] >> i % 64 & 1)
+                if (shard_bits_has(c->shards, i))
                         c->places[i] = ++n_places;
         }
         return c->places && *ret_pins;
@@ -91,7 +78,7 @@ enum err_code execute_cut_begin(struct execution *x, struct err *reterr)
         x->cut = NULL;
         if (shards && again) {
                 is_shared = unite(x, shards, n_words);
-                n_shards = count_bits(shards, n_words);
+                n_shards = shard_bits_count(shards, n_words);
                 if (n_shards < 2 && !is_shared && !has_rounds)
                         return ERR_OK;
                 c = arena_calloc(x->arena, 1, sizeof(*c));
@@ -187,7 +174,7 @@ static void drop_held(struct execution *x, const struct execution_part *part, co
         while ((h = *at)) {
                 uint32_t shard = scatter_shard_at(h->part->scatter, h->shard)->index;
 
-                if (h->part != part || !(bits[shard / 64] >> shard % 64 & 1)) {
+                if (h->part != part || !shard_bits_has(bits, shard)) {
                         at = &h->next;
                         continue;
                 }
@@ -243,9 +230,9 @@ static void pin_again(struct execution *x)
                         uint32_t shard = scatter_shard_at(part->scatter, k)->index;
 
                         if (!c->cut.pins[place_of(c, shard)].is_known)
-                                c->again[shard / 64] |= UINT64_C(1) << shard % 64;
+                                shard_bits_add(c->again, shard);
                 }
-                if (!count_bits(c->again, n_words))
+                if (!shard_bits_count(c->again, n_words))
                         continue;
                 drop_held(x, part, c->again);
                 execute_make_read(x, i, &request);

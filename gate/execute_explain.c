@@ -4,6 +4,7 @@
 #include "common/wire.h"
 #include "gate/execute_int.h"
 #include "gate/explain.h"
+#include "gate/shard_bits.h"
 
 /* ---- statistics of a statement that has run */
 
@@ -75,11 +76,8 @@ static const uint64_t *const *parts_sent(struct execution *x)
                 if (!b)
                         continue;
                 bits[part] = b;
-                for (size_t k = 0; s && k < scatter_n_shards(s); k++) {
-                        uint32_t shard = scatter_shard_at(s, k)->index;
-
-                        b[shard / 64] |= UINT64_C(1) << shard % 64;
-                }
+                for (size_t k = 0; s && k < scatter_n_shards(s); k++)
+                        shard_bits_add(b, scatter_shard_at(s, k)->index);
         }
         return bits;
 }

@@ -5,6 +5,7 @@
 
 #include "common/wire.h"
 #include "gate/plan_int.h"
+#include "gate/shard_bits.h"
 #include "sql/parse.h"
 #include "sql/plain_variables.h"
 
@@ -115,7 +116,7 @@ static char *list_shards(const struct explanation *x, const uint64_t *bits)
         struct buf b = BUF_INIT(0);
 
         for (size_t i = 0; i < shard_map_size(x->shards); i++)
-                if (bits[i / 64] & (UINT64_C(1) << (i % 64)))
+                if (shard_bits_has(bits, i))
                         buf_printf(&b, "%s%s", b.n_bytes ? " " : "",
                                    shard_map_at(x->shards, i)->name);
         return buf_take_str(&b);

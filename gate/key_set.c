@@ -6,6 +6,7 @@
 
 #include "common/wire.h"
 #include "gate/route.h"
+#include "gate/shard_bits.h"
 
 enum { FIRST_ROOM = 16, RESULT_SET_ROWS = 2 };
 
@@ -197,13 +198,11 @@ static enum err_code make_request(struct key_set *s, const struct plan_after *a,
                 const struct sorting *k = &keys[i < n ? i : n - 1];
 
                 all[values->n + i] = k->key;
-                ret->bits[k->shard / 64] |= UINT64_C(1) << k->shard % 64;
+                shard_bits_add(ret->bits, k->shard);
         }
-        ret->n_shards = 0;
-        for (size_t i = 0; i < n_words; i++) {
+        for (size_t i = 0; i < n_words; i++)
                 ret->bits[i] = a->routes ? ret->bits[i] & mask[i] : mask[i];
-                ret->n_shards += (size_t)__builtin_popcountll(ret->bits[i]);
-        }
+        ret->n_shards = shard_bits_count(ret->bits, n_words);
         ret->values = all;
         ret->n_values = values->n + room;
         return print_request(s, a, values->n, room, &ret->sql, reterr);
@@ -214,7 +213,7 @@ enum err_code key_set_split(struct key_set *s, const struct plan_after *a,
                             const struct plan_values *values, struct key_request **ret_requests,
                             size_t *ret_n, struct err *reterr)
 {
-        size_t n_words = (shard_map_size(shards) + 63) / 64, n = 0;
+        size_t n_words = shard_bits_words(shard_map_size(shards)), n = 0;
         struct sorting *keys = sort_keys(s, a, shards);
         struct key_request *list = arena_calloc(s->arena, KEY_SET_MAX_REQUESTS, sizeof *list);
 

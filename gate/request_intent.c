@@ -13,6 +13,7 @@
 #include "gate/request_intent_int.h"
 #include "gate/scatter.h"
 #include "gate/sequence_int.h"
+#include "gate/shard_bits.h"
 
 /* What a note begins with. */
 enum { NOTE_INTENT = 'I', NOTE_DONE = 'D', NOTE_CLOSED = 'X' };
@@ -122,7 +123,7 @@ static bool find_target(struct request_intent *ri)
 
         if (plan_route(p, 0, ri->use->values, bits, &n, NULL) || n != 1)
                 return false;
-        while (!(bits[i / 64] >> (i % 64) & 1))
+        while (!shard_bits_has(bits, i))
                 i++;
         ri->internal->target = i;
         return true;

@@ -3,6 +3,7 @@
 #include "gate/gate.h"
 #include "gate/request_intent_int.h"
 #include "gate/scatter.h"
+#include "gate/shard_bits.h"
 
 /* One write under way. */
 struct intent_write {
@@ -55,7 +56,7 @@ static void send(struct request_intent *ri, size_t shard, const struct tablet_ex
                 .arg = w,
         };
 
-        bits[shard / 64] |= 1ULL << (shard % 64);
+        shard_bits_add(bits, shard);
         w->intent = ri;
         ri->io_data = w;
         w->scatter = scatter_execute(&options, x);

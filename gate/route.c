@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "gate/affinity.h"
+#include "gate/shard_bits.h"
 
 /* One column of a key, in a form in which values that SQLite's = calls equal have the same bytes.
  * The form is durable: rows lie where it put them. */
@@ -67,11 +68,11 @@ uint64_t route_keyspace_id(const struct catalog_table *t, const struct value *ke
         return id;
 }
 
-static void set_bit(uint64_t *bits, size_t i, size_t *n)
+static void add_shard(uint64_t *bits, size_t i, size_t *n)
 {
-        if (!(bits[i / 64] & (UINT64_C(1) << (i % 64))))
+        if (!shard_bits_has(bits, i))
                 ++*n;
-        bits[i / 64] |= UINT64_C(1) << (i % 64);
+        shard_bits_add(bits, i);
 }
 
 /* `=` with a NULL is never true. */
@@ -94,7 +95,8 @@ static void resolve_keys(const struct route *r, const struct shard_map *shards,
                 for (size_t i = 0; i < width; i++)
                         key[i] = values[r->slots[k * width + i]];
                 if (key_can_match(r, key))
-                        set_bit(bits, shard_map_find(shards, route_keyspace_id(r->table, key)), n);
+                        add_shard(bits, shard_map_find(shards, route_keyspace_id(r->table, key)),
+                                  n);
         }
 }
 
@@ -127,15 +129,15 @@ size_t route_resolve(const struct route *r, const struct shard_map *shards,
         size_t n_shards = shard_map_size(shards);
         size_t n = 0;
 
-        memset(ret_bits, 0, (n_shards + 63) / 64 * sizeof *ret_bits);
+        memset(ret_bits, 0, shard_bits_words(n_shards) * sizeof *ret_bits);
         switch (r->kind) {
         case ROUTE_ALL:
                 for (size_t i = 0; i < n_shards && can_match(r, values); i++)
-                        set_bit(ret_bits, i, &n);
+                        add_shard(ret_bits, i, &n);
                 break;
         case ROUTE_HOME:
         case ROUTE_ANY:
-                set_bit(ret_bits, CATALOG_HOME_SHARD, &n);
+                add_shard(ret_bits, CATALOG_HOME_SHARD, &n);
                 break;
         case ROUTE_KEYS:
                 resolve_keys(r, shards, values, ret_bits, &n);
@@ -144,6 +146,6 @@ size_t route_resolve(const struct route *r, const struct shard_map *shards,
         /* A statement that can match no row still has an answer, such as COUNT(*) = 0: any shard
          * gives it. */
         if (n == 0)
-                set_bit(ret_bits, CATALOG_HOME_SHARD, &n);
+                add_shard(ret_bits, CATALOG_HOME_SHARD, &n);
         return n;
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gate/shard_bits.h"
+
 /* One request to one tablet. */
 struct scatter_call {
         struct tablet_call call;
@@ -37,7 +39,7 @@ struct scatter {
 
 size_t scatter_n_words(const struct catalog *c)
 {
-        return (shard_map_size(catalog_shards(c)) + 63) / 64;
+        return shard_bits_words(shard_map_size(catalog_shards(c)));
 }
 
 bool scatter_is_schema_changed(const struct err *e)
@@ -178,7 +180,7 @@ static void group_shards(struct scatter *s, const uint64_t *bits)
                 const struct shard_map_entry *e = shard_map_at(map, i);
                 uint32_t k = 0;
 
-                if (!(bits[i / 64] >> i % 64 & 1))
+                if (!shard_bits_has(bits, i))
                         continue;
                 while (k < s->n_first_calls && strcmp(s->calls[k].tablet_id, e->tablet) != 0)
                         k++;
@@ -195,7 +197,7 @@ static void group_shards(struct scatter *s, const uint64_t *bits)
                 const struct shard_map_entry *e = shard_map_at(map, i);
                 struct scatter_call *c = s->calls;
 
-                if (!(bits[i / 64] >> i % 64 & 1))
+                if (!shard_bits_has(bits, i))
                         continue;
                 while (c->tablet_id != e->tablet && strcmp(c->tablet_id, e->tablet) != 0)
                         c++;
@@ -215,11 +217,10 @@ static size_t align_up(size_t n)
 
 static struct scatter *make_scatter(const struct scatter_options *o)
 {
-        size_t n = 0, calls_at, shards_at, names_at, order_at;
+        size_t n = shard_bits_count(o->shard_bits, scatter_n_words(o->catalog));
+        size_t calls_at, shards_at, names_at, order_at;
         struct scatter *s;
 
-        for (size_t i = 0; i < scatter_n_words(o->catalog); i++)
-                n += (size_t)__builtin_popcountll(o->shard_bits[i]);
         assert(n);
         calls_at = align_up(sizeof(*s));
         shards_at = align_up(calls_at + n * sizeof(struct scatter_call));
@@ -289,11 +290,6 @@ struct scatter *scatter_change_schema(const struct scatter_options *o,
 
 /* ---- pinning again */
 
-static bool is_wanted(const struct scatter_shard *sh, const uint64_t *bits)
-{
-        return bits[sh->index / 64] >> sh->index % 64 & 1;
-}
-
 static void void_shard(struct scatter_shard *sh, struct scatter_call *call)
 {
         sh->ended = sh->pinned = false;
@@ -315,7 +311,7 @@ static struct scatter_call *split_call(struct scatter *s, struct scatter_call *o
                 if (sh->call != old)
                         continue;
                 n_current++;
-                if (!is_wanted(sh, bits))
+                if (!shard_bits_has(bits, sh->index))
                         continue;
                 order[c->n] = old->order[i];
                 stale[c->n++] = i;

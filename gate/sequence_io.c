@@ -7,6 +7,7 @@
 #include "gate/gate.h"
 #include "gate/scatter.h"
 #include "gate/sequence_int.h"
+#include "gate/shard_bits.h"
 #include "proto/shoal/v1/internal.pb-c.h"
 #include "rpc/server.h"
 #include "sql/print.h"
@@ -170,7 +171,7 @@ static void ask(void *arg, struct sequence *q, struct plan *p, int64_t deadline_
         };
 
         for (size_t i = 0; i < shard_map_size(catalog_shards(p->catalog)); i++)
-                bits[i / 64] |= 1ULL << (i % 64);
+                shard_bits_add(bits, i);
         a->plan = plan_ref(p);
         a->scatter = scatter_execute(&options, &x);
 }

@@ -14,6 +14,7 @@
 #include "common/wire.h"
 #include "gate/key_set.h"
 #include "gate/plan_cache.h"
+#include "gate/shard_bits.h"
 
 enum { MAX_SHARDS = 64, MAX_ITEMS = 64 };
 
@@ -264,7 +265,7 @@ static void run_on_shards(struct running *x, size_t k, const char *sql, const st
                                   SQLITE_OK,
                               "%s: %s", part->load_sql, sqlite3_errmsg(x->finish));
         for (unsigned i = 0; i < x->sim->n_shards && !x->r->code; i++)
-                if (bits[i / 64] >> (i % 64) & 1)
+                if (shard_bits_has(bits, i))
                         run_sql(x->sim->shards[i], sql, v, load, needs_rows ? &x->rows[k] : NULL,
                                 x->r);
         sqlite3_finalize(load);
