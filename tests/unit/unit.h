@@ -2,6 +2,7 @@
 #pragma once
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +15,14 @@ static inline void unit_temp_template(char *ret_path, size_t n_bytes, const char
             snprintf(ret_path, n_bytes, "%s/%s-XXXXXX", folder && *folder ? folder : "/tmp", name);
 
         ck_assert_msg(n > 0 && (size_t)n < n_bytes, "TMPDIR is too long");
+}
+
+/* May the test take minutes (SHOAL_TEST_LONG, tests/run --long)? */
+static inline bool unit_is_long(void)
+{
+        const char *s = getenv("SHOAL_TEST_LONG");
+
+        return s && *s;
 }
 
 /* Runs the suite; returns main's result. */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -15,6 +16,7 @@
 #include "gate/key_set.h"
 #include "gate/plan_cache.h"
 #include "gate/shard_bits.h"
+#include "tests/unit/unit.h"
 
 enum { MAX_SHARDS = 64, MAX_ITEMS = 64 };
 
@@ -542,4 +544,17 @@ size_t sim_count(struct sim *s, unsigned shard, const char *table)
 size_t sim_n_keyed(const struct sim *s)
 {
         return s->n_keyed;
+}
+
+void sim_each_seed(unsigned n, unsigned n_long, void (*run)(unsigned seed, void *arg), void *arg)
+{
+        const char *one = getenv("SHOAL_TEST_SEED");
+        unsigned first = one ? (unsigned)atoi(one) : 0;
+
+        if (unit_is_long())
+                n = n_long;
+        for (unsigned i = first; i < (one ? first + 1 : n); i++) {
+                fprintf(stderr, "seed %u\n", i);
+                run(i, arg);
+        }
 }

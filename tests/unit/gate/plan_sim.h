@@ -52,3 +52,7 @@ size_t sim_count(struct sim *s, unsigned shard, const char *table);
 struct catalog *sim_catalog(struct sim *s);
 /* Parts that were fetched by keys, in all that was checked so far. */
 size_t sim_n_keyed(const struct sim *s);
+
+/* Calls run for so many seeds, for n_long of them with SHOAL_TEST_LONG, for that of SHOAL_TEST_SEED
+ * alone if there is one. Prints each, so that what was printed last has failed. */
+void sim_each_seed(unsigned n, unsigned n_long, void (*run)(unsigned seed, void *arg), void *arg);

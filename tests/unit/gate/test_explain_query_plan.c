@@ -2,10 +2,10 @@
  * passed through, and of the others what it says of their parts and finish. */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/gate/plan_sim.h"
+#include "tests/unit/unit.h"
 
 static struct sim *sim;
 
@@ -147,16 +147,10 @@ int main(void)
 {
         Suite *suite = suite_create("explain_query_plan");
         TCase *tc = tcase_create("explain_query_plan");
-        SRunner *runner;
-        int n_failed;
 
         tcase_add_checked_fixture(tc, setup, teardown);
         tcase_add_loop_test(tc, passed_through, 0, ARRAY_LEN(like_sqlite));
         tcase_add_loop_test(tc, of_parts_and_finish, 0, ARRAY_LEN(cases));
         suite_add_tcase(suite, tc);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        n_failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return unit_run(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "sql/normalize.h"
 #include "tests/unit/gate/plan_sim.h"
+#include "tests/unit/unit.h"
 
 static const unsigned shard_counts[] = { 1, 3, 8 };
 
@@ -607,8 +608,6 @@ int main(void)
 {
         Suite *suite = suite_create("plan");
         TCase *tc = tcase_create("plan");
-        SRunner *runner;
-        int n_failed;
 
         tcase_set_timeout(tc, 60);
         tcase_add_loop_test(tc, query_like_sqlite, 0, ARRAY_LEN(shard_counts));
@@ -623,9 +622,5 @@ int main(void)
         tcase_add_loop_test(tc, many_parameters, 0, ARRAY_LEN(many));
         tcase_add_test(tc, many_parameters_in_result);
         suite_add_tcase(suite, tc);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        n_failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return unit_run(suite);
 }

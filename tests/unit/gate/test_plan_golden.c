@@ -9,6 +9,7 @@
 #include "gate/plan.h"
 #include "sql/parse.h"
 #include "tests/unit/gate/plan_sim.h"
+#include "tests/unit/unit.h"
 
 static const char *const subjects[] = { "aggregates", "compounds", "ctes",       "derived_tables",
                                         "joins",      "pruning",   "subqueries", "windows" };
@@ -129,15 +130,9 @@ int main(void)
 {
         Suite *suite = suite_create("plan_golden");
         TCase *tc = tcase_create("plan_golden");
-        SRunner *runner;
-        int n_failed;
 
         tcase_set_timeout(tc, 60);
         tcase_add_loop_test(tc, plans, 0, ARRAY_LEN(subjects));
         suite_add_tcase(suite, tc);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        n_failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return unit_run(suite);
 }

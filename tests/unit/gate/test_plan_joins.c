@@ -8,31 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/gate/pick.h"
 #include "tests/unit/gate/plan_sim.h"
+#include "tests/unit/unit.h"
 
 enum { N_SEEDS = 40, N_LONG_SEEDS = 2500, N_ROWS = 14, N_QUERIES = 50, N_TABLES = 4 };
 
-/* xorshift64*, Vigna 2014. */
-static uint64_t state;
 /* The query being made keeps to what shards can answer by themselves. */
 static bool colocated;
 static unsigned n_names; /* aliases given out */
 /* Keys may be equal and look different: which of them a group shows is SQLite's secret. */
 static bool folds_keys;
-
-static unsigned pick(unsigned n)
-{
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        return (unsigned)((state * UINT64_C(2685821657736338717)) >> 33) % n;
-}
-
-#define ONE_OF(...)                                                 \
-        ({                                                          \
-                static const char *const list_[] = { __VA_ARGS__ }; \
-                list_[pick(ARRAY_LEN(list_))];                      \
-        })
 
 /* ---- tables: t0 to t3 have columns k, n, a, b; t0 to t2 are sharded by k alike, t3 by another */
 
@@ -484,12 +470,18 @@ static char *make_query(bool *ret_ordered)
         return buf_take_str(&b);
 }
 
-static void run_seed(unsigned seed, unsigned *n_colocated, unsigned *n_gathered)
+struct seen {
+        unsigned n_colocated; /* queries that shards can answer by themselves … */
+        unsigned n_gathered;  /* … but were not asked to */
+};
+
+static void run_seed(unsigned seed, void *arg)
 {
         static const unsigned shard_counts[] = { 2, 3, 8 };
+        struct seen *seen = arg;
         struct sim *s;
 
-        state = UINT64_C(0x9e3779b97f4a7c15) * (seed + 1);
+        pick_seed(seed);
         s = sim_new(shard_counts[pick(ARRAY_LEN(shard_counts))]);
         make_tables(s);
         for (int i = 0; i < N_QUERIES; i++) {
@@ -497,8 +489,8 @@ static void run_seed(unsigned seed, unsigned *n_colocated, unsigned *n_gathered)
                 char *sql = make_query(&ordered);
                 enum plan_kind kind = sim_check(s, sql, ordered);
 
-                *n_colocated += colocated;
-                *n_gathered += colocated && kind == PLAN_GATHER;
+                seen->n_colocated += colocated;
+                seen->n_gathered += colocated && kind == PLAN_GATHER;
                 if (getenv("SHOAL_TEST_SHOW"))
                         fprintf(stderr, "%d %s: %s\n", colocated, plan_kind_name(kind), sql);
                 free(sql);
@@ -508,19 +500,12 @@ static void run_seed(unsigned seed, unsigned *n_colocated, unsigned *n_gathered)
 
 START_TEST(random_joins)
 {
-        const char *one = getenv("SHOAL_TEST_SEED");
-        const char *is_long = getenv("SHOAL_TEST_LONG");
-        unsigned n = is_long && *is_long ? N_LONG_SEEDS : N_SEEDS;
-        unsigned n_colocated = 0, n_gathered = 0;
+        struct seen seen = { 0 };
 
-        for (unsigned i = 0; i < n; i++) {
-                fprintf(stderr, "seed %u\n", i);
-                run_seed(one ? (unsigned)atoi(one) : i, &n_colocated, &n_gathered);
-                if (one)
-                        break;
-        }
-        fprintf(stderr, "%u of %u co-located queries were gathered\n", n_gathered, n_colocated);
-        ck_assert_uint_lt(n_gathered * 20, n_colocated);
+        sim_each_seed(N_SEEDS, N_LONG_SEEDS, run_seed, &seen);
+        fprintf(stderr, "%u of %u co-located queries were gathered\n", seen.n_gathered,
+                seen.n_colocated);
+        ck_assert_uint_lt(seen.n_gathered * 20, seen.n_colocated);
 }
 END_TEST
 
@@ -528,15 +513,9 @@ int main(void)
 {
         Suite *suite = suite_create("plan_joins");
         TCase *tc = tcase_create("plan_joins");
-        SRunner *runner;
-        int n_failed;
 
         tcase_set_timeout(tc, 0);
         tcase_add_test(tc, random_joins);
         suite_add_tcase(suite, tc);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        n_failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return unit_run(suite);
 }

@@ -6,29 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/gate/pick.h"
 #include "tests/unit/gate/plan_sim.h"
+#include "tests/unit/unit.h"
 
 enum { N_SEEDS = 60, N_LONG_SEEDS = 3000, N_ROWS = 40, N_QUERIES = 60, N_COLUMNS = 4 };
 
-/* xorshift64*, Vigna 2014. */
-static uint64_t state;
 /* Sums of values whose sizes differ by more than a double holds depend on the order of addition: a
  * seed has large values or sums. */
 static bool has_large;
-
-static unsigned pick(unsigned n)
-{
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        return (unsigned)((state * UINT64_C(2685821657736338717)) >> 33) % n;
-}
-
-#define ONE_OF(...)                                                 \
-        ({                                                          \
-                static const char *const list_[] = { __VA_ARGS__ }; \
-                list_[pick(ARRAY_LEN(list_))];                      \
-        })
 
 static void add_value(struct buf *b)
 {
@@ -333,13 +319,14 @@ static void fill(struct sim *s, const char *table)
         }
 }
 
-static void run_seed(unsigned seed)
+static void run_seed(unsigned seed, void *arg)
 {
         static const unsigned shard_counts[] = { 2, 3, 8 };
         const char *table;
         struct sim *s;
 
-        state = UINT64_C(0x9e3779b97f4a7c15) * (seed + 1);
+        (void)arg;
+        pick_seed(seed);
         s = sim_new(shard_counts[pick(ARRAY_LEN(shard_counts))]);
         table = make_table();
         has_large = !pick(3);
@@ -357,16 +344,7 @@ static void run_seed(unsigned seed)
 
 START_TEST(random_queries)
 {
-        const char *one = getenv("SHOAL_TEST_SEED");
-        const char *is_long = getenv("SHOAL_TEST_LONG");
-        unsigned n = is_long && *is_long ? N_LONG_SEEDS : N_SEEDS;
-
-        for (unsigned i = 0; i < n; i++) {
-                fprintf(stderr, "seed %u\n", i);
-                run_seed(one ? (unsigned)atoi(one) : i);
-                if (one)
-                        break;
-        }
+        sim_each_seed(N_SEEDS, N_LONG_SEEDS, run_seed, NULL);
 }
 END_TEST
 
@@ -374,15 +352,9 @@ int main(void)
 {
         Suite *suite = suite_create("plan_random");
         TCase *tc = tcase_create("plan_random");
-        SRunner *runner;
-        int n_failed;
 
         tcase_set_timeout(tc, 0);
         tcase_add_test(tc, random_queries);
         suite_add_tcase(suite, tc);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        n_failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return unit_run(suite);
 }

@@ -1,10 +1,10 @@
 /* test_plan_views.c - views over simulated shards: as SQLite has them, within limits. */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/gate/plan_sim.h"
+#include "tests/unit/unit.h"
 
 static const unsigned shard_counts[] = { 1, 3 };
 
@@ -168,8 +168,6 @@ int main(void)
 {
         Suite *suite = suite_create("plan_views");
         TCase *tc = tcase_create("plan_views");
-        SRunner *runner;
-        int n_failed;
 
         tcase_set_timeout(tc, 60);
         tcase_add_loop_test(tc, like_sqlite, 0, ARRAY_LEN(shard_counts));
@@ -177,9 +175,5 @@ int main(void)
         tcase_add_test(tc, so_many);
         tcase_add_test(tc, refused);
         suite_add_tcase(suite, tc);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        n_failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return unit_run(suite);
 }

@@ -12,11 +12,10 @@
 static uint64_t n_statements(void)
 {
         const char *n = getenv("SHOAL_SQL_STATEMENTS");
-        const char *is_long = getenv("SHOAL_TEST_LONG");
 
         if (n)
                 return strtoull(n, NULL, 10);
-        return is_long && *is_long ? 200000 : 2000;
+        return unit_is_long() ? 200000 : 2000;
 }
 
 static void fill(struct same_rows *s)
