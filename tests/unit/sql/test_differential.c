@@ -18,7 +18,7 @@ static uint64_t n_statements(void)
 
         if (n)
                 return strtoull(n, NULL, 10);
-        return getenv("SHOAL_TEST_LONG") ? 200000 : 1500;
+        return unit_is_long() ? 200000 : 1500;
 }
 
 static uint64_t first_seed(void)
