@@ -38,6 +38,20 @@ static void register_errors(struct gate_metrics *m)
         }
 }
 
+static struct metric *count_retries(const char *labels)
+{
+        return metric_counter(
+            "shoal_gate_retries_total", labels,
+            "Times a statement was begun again before anything of it was done, by reason.");
+}
+
+static struct metric *count_refreshes(const char *labels)
+{
+        return metric_counter(
+            "shoal_gate_statistics_refreshes_total", labels,
+            "Times the statistics of a table were looked at in the background, by outcome.");
+}
+
 static void register_counters(struct gate_metrics *m)
 {
         m->rows =
@@ -48,24 +62,14 @@ static void register_counters(struct gate_metrics *m)
                                        "Statements whose plan was in the cache.");
         m->cache_misses = metric_counter("shoal_gate_plan_cache_misses_total", "",
                                          "Statements that had to be planned.");
-        m->retries_schema = metric_counter(
-            "shoal_gate_retries_total", "reason=\"schema_changed\"",
-            "Times a statement was begun again before anything of it was done, by reason.");
-        m->retries_away = metric_counter(
-            "shoal_gate_retries_total", "reason=\"unavailable\"",
-            "Times a statement was begun again before anything of it was done, by reason.");
-        m->retries_lazy = metric_counter(
-            "shoal_gate_retries_total", "reason=\"computed_too_much\"",
-            "Times a statement was begun again before anything of it was done, by reason.");
+        m->retries_schema = count_retries("reason=\"schema_changed\"");
+        m->retries_away = count_retries("reason=\"unavailable\"");
+        m->retries_lazy = count_retries("reason=\"computed_too_much\"");
         m->spilled = metric_counter(
             "shoal_gate_spilled_bytes_total", "",
             "Bytes that statements needed of temporary files, the most of each added up.");
-        m->refreshes_done = metric_counter(
-            "shoal_gate_statistics_refreshes_total", "outcome=\"done\"",
-            "Times the statistics of a table were looked at in the background, by outcome.");
-        m->refreshes_failed = metric_counter(
-            "shoal_gate_statistics_refreshes_total", "outcome=\"failed\"",
-            "Times the statistics of a table were looked at in the background, by outcome.");
+        m->refreshes_done = count_refreshes("outcome=\"done\"");
+        m->refreshes_failed = count_refreshes("outcome=\"failed\"");
         m->cuts = metric_counter("shoal_gate_cuts_total", "",
                                  "Reads of several snapshots that were found to be one moment.");
         m->cut_rounds = metric_counter(

@@ -18,7 +18,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lib import Client, SqlError, Topo, wait_for  # noqa: E402
+from lib import Keyspace, SqlError  # noqa: E402
 
 numbers = itertools.count()
 refused_queries = []  # of all connections
@@ -97,22 +97,10 @@ class Shoal:
 
     def __init__(self):
         gate, topo = addresses()
-        self.keyspace = f"slt_{os.getpid()}_{next(numbers)}"
         self.plain = PlainPath() if os.environ.get("SHOAL_SLT_PLAIN_PATH") else None
         self.refused_names = set()  # of what could not be made
-        self.topo = Topo(topo)
-        self.client = Client(gate, self.keyspace, timeout=60)
-        self.topo.create_keyspace(self.keyspace, int(os.environ.get("SHOAL_SLT_SHARDS", "3")))
-        wait_for(f"keyspace {self.keyspace}", self.is_there)
-
-    def is_there(self):
-        try:
-            self.client.execute("SELECT 1")
-            return True
-        except SqlError as e:
-            if e.code not in ("NOT_FOUND", "UNAVAILABLE"):
-                raise
-            return False
+        self.keyspace = Keyspace(gate, topo, f"slt_{os.getpid()}_{next(numbers)}", int(os.environ.get("SHOAL_SLT_SHARDS", "3")))
+        self.client = self.keyspace.client
 
     def execute(self, sql):
         rows = []
@@ -142,8 +130,4 @@ class Shoal:
         return rows
 
     def close(self):
-        try:
-            self.topo.drop_keyspace(self.keyspace, force=True)
-        finally:
-            self.client.close()
-            self.topo.close()
+        self.keyspace.close()

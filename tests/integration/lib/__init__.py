@@ -11,5 +11,6 @@ sys.path.insert(0, str(ROOT / "deploy" / "local"))
 
 from lib.client import Client, Result, SqlError, Topo  # noqa: E402,F401
 from lib.cluster import Cluster, wait_for  # noqa: E402,F401
+from lib.keyspace import Keyspace  # noqa: E402,F401
 from lib.oracle import Oracle, RawText, assert_same, assert_same_error, same_rows  # noqa: E402,F401
 from lib.twin import Clusters, Twin  # noqa: E402,F401

@@ -4,7 +4,8 @@ import concurrent.futures
 import itertools
 
 from lib.client import Client, SqlError
-from lib.cluster import Cluster, wait_for
+from lib.cluster import Cluster
+from lib.keyspace import create_keyspace
 from lib.oracle import Oracle, assert_same, assert_same_error
 
 # What the issue asks for: shards over tablets.
@@ -20,13 +21,11 @@ class Twin:
         self.cluster = cluster
         self.label = f"{shards} shards"
         self.keyspace = f"twin{next(serial)}"
-        with_topo = cluster.topo_client()
-        with_topo.create_keyspace(self.keyspace, shards)
-        with_topo.close()
         self.client = Client(cluster.describe()["gates"][gate]["address"], self.keyspace)
         self.oracle = Oracle()
         self.last_insert_id = 0
-        wait_for("the gate to be told of the keyspace", self.is_known)
+        with cluster.topo_client() as topo:
+            create_keyspace(topo, self.client, shards)
 
     def __enter__(self):
         return self
@@ -34,14 +33,6 @@ class Twin:
     def __exit__(self, *_):
         self.client.close()
         self.oracle.close()
-
-    def is_known(self):
-        try:
-            self.client.execute("SELECT 1")
-        except SqlError as e:
-            assert e.reason == "UNKNOWN_KEYSPACE", e
-            return False
-        return True
 
     def run(self, sql, params=(), shoal_sql=None):
         """A statement that both accept; what it tells of its rows must be the same. shoal_sql: with words of ours."""

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import sqlite3
 
-from lib import Client, Oracle, SqlError, Topo, wait_for
+from lib import Keyspace, Oracle, SqlError
 
 STEPS = 1000  # virtual machine steps between looks at the budget
 MAX_STEPS = 1500 * STEPS
@@ -84,24 +84,11 @@ class Shoal:
     def __init__(self, gate, topo, shards):
         self.addresses, self.shards = (gate, topo), shards
         self.label = f"{shards} shard{'s' if shards > 1 else ''}"
-        self.keyspace = f"random{next(serial)}"
-        self.topo = Topo(topo)
-        self.client = Client(gate, self.keyspace, timeout=60)
-        self.topo.create_keyspace(self.keyspace, shards)
-        wait_for(f"keyspace {self.keyspace}", self.is_there)
-
-    def is_there(self):
-        try:
-            self.client.execute("SELECT 1")
-            return True
-        except SqlError as e:
-            if e.code not in ("NOT_FOUND", "UNAVAILABLE"):
-                raise
-            return False
+        self.keyspace = Keyspace(gate, topo, f"random{next(serial)}", shards)
 
     def execute(self, sql, params=(), with_plan=False):
         try:
-            result = self.client.execute(sql, params, stats=with_plan)
+            result = self.keyspace.client.execute(sql, params, stats=with_plan)
         except SqlError as e:
             if e.unsupported:
                 return Answer(refused=e.reason)
@@ -114,8 +101,4 @@ class Shoal:
         return Shoal(*self.addresses, self.shards)
 
     def close(self):
-        try:
-            self.topo.drop_keyspace(self.keyspace, force=True)
-        finally:
-            self.client.close()
-            self.topo.close()
+        self.keyspace.close()
