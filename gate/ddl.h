@@ -28,6 +28,11 @@ struct ddl_request {
          * done. ERR_UNKNOWN (reason OUTCOME_UNKNOWN): begun, and going on without the caller.
          * Otherwise what a shard refused it for, after it was taken back from all others. */
         void (*done)(struct ddl_request *r, const struct err *e);
+        /* The client's; NULL: none. Borrowed until done has run or ddl_abandon(). If a change that
+         * was begun with it is done, that is the answer. */
+        const char *request_id;
+        const uint8_t *digest; /* of the client's statement; n_digest_bytes */
+        size_t n_digest_bytes;
         /* private */
         struct ddl_work *work;
         struct ddl_request *next;

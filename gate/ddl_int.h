@@ -55,6 +55,8 @@ bool ddl_driver_is_idle(const struct ddl_driver *d);
 
 /*
  *   IDLE -> LOOKING -> PROBING -> BEGINNING -> APPLYING -> PUBLISHING -> SETTLING -> IDLE
+ *              |                      |           |                         |
+ *              |                      +-----------|-- (done before) --------+
  *              |                                  |
  *              +-> (takes a change over) -> APPLYING or UNDOING
  *                                                 +-> TURNING -> UNDOING -> CLOSING -> IDLE

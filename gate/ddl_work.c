@@ -29,7 +29,7 @@ static const struct {
         [DDL_IDLE]       = { "idle",       TO(DDL_LOOKING) },
         [DDL_LOOKING]    = { "looking",    TO(DDL_IDLE) | TO(DDL_PROBING) | TO(DDL_APPLYING) | TO(DDL_UNDOING) },
         [DDL_PROBING]    = { "probing",    TO(DDL_IDLE) | TO(DDL_LOOKING) | TO(DDL_BEGINNING) },
-        [DDL_BEGINNING]  = { "beginning",  TO(DDL_IDLE) | TO(DDL_LOOKING) | TO(DDL_APPLYING) },
+        [DDL_BEGINNING]  = { "beginning",  TO(DDL_IDLE) | TO(DDL_LOOKING) | TO(DDL_APPLYING) | TO(DDL_SETTLING) },
         [DDL_APPLYING]   = { "applying",   TO(DDL_IDLE) | TO(DDL_LOOKING) | TO(DDL_PUBLISHING) | TO(DDL_TURNING) },
         [DDL_PUBLISHING] = { "publishing", TO(DDL_LOOKING) | TO(DDL_SETTLING) },
         [DDL_SETTLING]   = { "settling",   TO(DDL_IDLE) },
@@ -383,6 +383,11 @@ static void enter_beginning(struct ddl_work *w)
                 m.drop_table = (char *)ddl->drop_table;
         if (ddl->drop_object)
                 m.drop_object = (char *)ddl->drop_object;
+        if (w->owner->request_id) {
+                m.request_id = (char *)w->owner->request_id;
+                m.request_digest.data = (uint8_t *)w->owner->digest;
+                m.request_digest.len = w->owner->n_digest_bytes;
+        }
         w->busy = true;
         io->begin(io->arg, w, &m);
 }
@@ -392,7 +397,8 @@ static void begun(struct ddl_work *w, const struct err *e, const Shoal__V1__Sche
         if (!e->code) {
                 w->unsure = w->wants_look = false;
                 take_change(w, c);
-                move(w, DDL_APPLYING);
+                /* Done: by an earlier call with the same request_id. */
+                move(w, c->state == DONE ? DDL_SETTLING : DDL_APPLYING);
                 return;
         }
         if (is_transient(e)) {

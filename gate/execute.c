@@ -395,7 +395,7 @@ static void begin(struct execution *x)
         struct err e = ERR_INIT;
 
         if (make_plan(x, &e))
-                execute_fail(x, &e);
+                execute_unplanned(x, &e);
         else if (!x->run)
                 execute_explain(x, false);
         else if (x->run->kind == PLAN_DDL)

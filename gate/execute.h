@@ -13,8 +13,8 @@
 #include "common/err.h"
 #include "gate/analyze.h"
 #include "gate/bind.h"
-#include "txn/cut.h"
 #include "gate/ddl.h"
+#include "gate/ddl_replay.h"
 #include "gate/finish.h"
 #include "gate/gate.h"
 #include "gate/key_set.h"
@@ -24,6 +24,7 @@
 #include "gate/scatter.h"
 #include "gate/sequence.h"
 #include "gate/topology.h"
+#include "txn/cut.h"
 
 struct execution;
 
@@ -111,6 +112,8 @@ struct execution {
         struct sequence_use use;
         struct request_intent intent;
         struct ddl_request ddl;
+        struct ddl_replay replay;
+        struct err unplanned; /* while replay asks */
         struct analyze analyze;
         bool has_use, needs_intent, sent_intent, discard_rows;
         uint8_t digest[16];

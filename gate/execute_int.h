@@ -89,10 +89,18 @@ void execute_rounds_stop(struct execution *x);
 /* ---- execute_write.c */
 
 void execute_write(struct execution *x);
-void execute_ddl(struct execution *x);
+/* Of a request_id that is there: ERR_INVALID, or x->digest is made. */
+enum err_code execute_check_request_id(struct execution *x, struct err *reterr) must_check_;
 void execute_analyze(struct execution *x);
 /* Whatever was begun is given up: the client has gone, or it begins again. */
 void execute_abandon_write(struct execution *x);
+
+/* ---- execute_ddl.c */
+
+void execute_ddl(struct execution *x);
+/* The statement could not be planned, for e: fails, unless it is a schema change that was made by
+ * an earlier call with the same request_id. x may be gone afterwards. */
+void execute_unplanned(struct execution *x, const struct err *e);
 
 /* ---- execute_explain.c */
 

@@ -1,4 +1,4 @@
-/* execute_write.c - statements that write: new rowids, request ids, one shard; and schema changes.
+/* execute_write.c - statements that write: new rowids, request ids, one shard; and statistics.
  * Loop thread.
  *
  *      execute_write ── ids wanted ──▶ on_filled ── intent needed ──▶ on_intent ──▶ send
@@ -25,6 +25,7 @@ void execute_abandon_write(struct execution *x)
 {
         result_clear(&x->held);
         ddl_abandon(&x->ddl);
+        ddl_replay_cancel(&x->replay);
         analyze_cancel(&x->analyze);
         if (x->needs_intent)
                 request_intent_done(&x->intent);
@@ -141,6 +142,16 @@ static void make_digest(struct execution *x)
         hash = XXH3_128bits_digest(&h);
         XXH128_canonicalFromHash(&canonical, hash);
         memcpy(x->digest, &canonical, sizeof(canonical));
+}
+
+enum err_code execute_check_request_id(struct execution *x, struct err *reterr)
+{
+        enum err_code rc =
+            request_id_check(x->request.request_id, x->request.n_request_id_bytes, reterr);
+
+        if (!rc)
+                make_digest(x);
+        return rc;
 }
 
 static void follow_verdict(struct execution *x, int verdict, const struct err *e)
@@ -328,31 +339,15 @@ void execute_write(struct execution *x)
         struct err e = ERR_INIT;
 
         assert(x->run->n_parts == 1 && !x->run->finish_sql);
-        if (x->request.n_request_id_bytes) {
-                if (request_id_check(x->request.request_id, x->request.n_request_id_bytes, &e)) {
-                        execute_fail(x, &e);
-                        return;
-                }
-                make_digest(x);
+        if (x->request.n_request_id_bytes && execute_check_request_id(x, &e)) {
+                execute_fail(x, &e);
+                return;
         }
         x->intent = (struct request_intent){ 0 };
         if (table && table->sharding == SHARDING_HASH)
                 begin_use(x);
         else
                 send_write(x);
-}
-
-/* ---- schema changes */
-
-static void on_ddl_done(struct ddl_request *r, const struct err *e)
-{
-        execute_settle(CONTAINER_OF(r, struct execution, ddl), e);
-}
-
-void execute_ddl(struct execution *x)
-{
-        x->ddl = (struct ddl_request){ .done = on_ddl_done };
-        ddl_run(x->gate->ddl, &x->ddl, x->run, x->request.deadline_us);
 }
 
 /* ---- statistics */

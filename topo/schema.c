@@ -16,9 +16,10 @@
 
 enum {
         MAX_CHANGE_BYTES =
-            1 << 20,       /* of a request: two of them must fit into a transaction of the store */
-        KEPT_CHANGES = 32, /* of a keyspace, ended ones included */
+            1 << 20,        /* of a request: two of them must fit into a transaction of the store */
+        KEPT_CHANGES = 256, /* of a keyspace, ended ones included: what a request_id is good for */
         CHANGE_ID_BYTES = 48,
+        MAX_REQUEST_ID_BYTES = 256, /* gates add to those of clients */
 };
 
 #define PENDING SHOAL__V1__SCHEMA_CHANGE_STATE__SCHEMA_CHANGE_STATE_PENDING
@@ -146,6 +147,32 @@ static bool is_empty(const Shoal__V1__BeginSchemaChangeRequest *rq)
         return !rq->put_table && !rq->put_object && !*rq->drop_table && !*rq->drop_object;
 }
 
+static bool is_same_digest(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
+{
+        return a->len == b->len && (!a->len || !memcmp(a->data, b->data, a->len));
+}
+
+/* The change that was begun with the same request_id and is done, newest first; *ret is NULL if
+ * none is kept. One that was taken back has not been. */
+static enum err_code find_by_request(const struct catalog *c, uint64_t keyspace_id,
+                                     const char *request_id, const ProtobufCBinaryData *digest,
+                                     const struct catalog_entry **ret, struct err *reterr)
+{
+        struct key changes = key_changes(keyspace_id);
+        const struct catalog_entry *e = *request_id ? catalog_first(c, changes.s) : NULL;
+
+        *ret = NULL;
+        for (; e; e = catalog_next(c, e, changes.s))
+                if (e->change->change->state == DONE &&
+                    !strcmp(e->change->change->request_id, request_id))
+                        *ret = e;
+        if (*ret && !is_same_digest(&(*ret)->change->change->request_digest, digest))
+                return err_set(reterr, ERR_INVALID, "REQUEST_ID_REUSED",
+                               "this request_id was used for another statement or other "
+                               "parameters");
+        return ERR_OK;
+}
+
 /* What does not depend on the schema's version. */
 static enum err_code check_request(const struct topo *t,
                                    const Shoal__V1__BeginSchemaChangeRequest *rq,
@@ -156,6 +183,9 @@ static enum err_code check_request(const struct topo *t,
         if (is_empty(rq))
                 return err_set(reterr, ERR_INVALID, "BAD_SCHEMA_CHANGE",
                                "the change changes nothing");
+        if (strlen(rq->request_id) > MAX_REQUEST_ID_BYTES)
+                return err_set(reterr, ERR_INVALID, "BAD_REQUEST",
+                               "a request_id has at most %d bytes", MAX_REQUEST_ID_BYTES);
         if (n_bytes > MAX_CHANGE_BYTES)
                 return err_set(reterr, ERR_EXHAUSTED, "TOPO_LIMIT",
                                "a schema change takes at most %d bytes, not %zu", MAX_CHANGE_BYTES,
@@ -204,6 +234,8 @@ static enum err_code begin_change(struct op *op, struct store_txn *x,
         change.undo_sql = rq->undo_sql;
         change.gate = rq->gate;
         change.gate_epoch = rq->gate_epoch;
+        change.request_id = rq->request_id;
+        change.request_digest = rq->request_digest;
         op_expect(x, keyspace->key, keyspace);
         gates_expect(x, c, rq->gate);
         put_change(x, key_change(rq->keyspace_id, number).s, NULL, number, &change, rq);
@@ -218,7 +250,7 @@ static enum err_code build_begin(struct op *op, struct store_txn *x, struct err 
         Shoal__V1__BeginSchemaChangeRequest *rq =
             (Shoal__V1__BeginSchemaChangeRequest *)op->request;
         const struct catalog *c = op->topo->catalog;
-        const struct catalog_entry *keyspace, *pending;
+        const struct catalog_entry *keyspace, *pending, *done;
         Shoal__V1__SchemaChange change;
         enum err_code rc = gates_check_caller(c, rq->gate, rq->gate_epoch, reterr);
 
@@ -226,8 +258,15 @@ static enum err_code build_begin(struct op *op, struct store_txn *x, struct err 
                 rc = keyspaces_find_id(c, rq->keyspace_id, &keyspace, reterr);
         if (!rc)
                 rc = check_request(op->topo, rq, reterr);
+        if (!rc)
+                rc = find_by_request(c, rq->keyspace_id, rq->request_id, &rq->request_digest, &done,
+                                     reterr);
         if (rc)
                 return rc;
+        if (done) {
+                op_reply(op, &done->change->change->base);
+                return ERR_OK;
+        }
         pending = schema_find_pending(c, rq->keyspace_id);
         if (pending && is_repetition(pending->change, rq)) {
                 change = full_change(pending->change);
@@ -463,10 +502,14 @@ static enum err_code build_get(struct op *op, struct store_txn *x, struct err *r
         if (rc)
                 return rc;
         change.keyspace_id = rq->keyspace_id;
-        e = schema_find_pending(op->topo->catalog, rq->keyspace_id);
-        if (e)
+        if (*rq->request_id)
+                rc = find_by_request(op->topo->catalog, rq->keyspace_id, rq->request_id,
+                                     &rq->request_digest, &e, reterr);
+        else
+                e = schema_find_pending(op->topo->catalog, rq->keyspace_id);
+        if (!rc && e)
                 change = full_change(e->change);
-        if (e && rq->take_over)
+        if (!rc && e && rq->take_over && !*rq->request_id)
                 rc = take_over(op, x, e, &change, reterr);
         if (!rc)
                 op_reply(op, &change.base);

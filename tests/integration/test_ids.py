@@ -295,6 +295,40 @@ class ManyClients(unittest.TestCase):
             two.execute("INSERT INTO r (v) VALUES ('else')", request_id="request 3")
         self.assertEqual((failed.exception.code, failed.exception.reason), ("INVALID_ARGUMENT", "REQUEST_ID_REUSED"))
 
+    def test_request_id_of_schema_changes(self):
+        """Sent again they answer as the first time: not that the name is there, or gone."""
+        one, two = self.cluster.client(gate=0), self.cluster.client(gate=1)
+        statements = ["CREATE TABLE d (id INTEGER PRIMARY KEY, v)", "CREATE INDEX d_v ON d (v)", "CREATE VIEW d_all AS SELECT * FROM d",
+                      "DROP VIEW d_all", "DROP INDEX d_v"]
+        for i, sql in enumerate(statements):
+            for client in (one, two, two, one):
+                result = client.execute(sql, request_id=f"change {i}")
+                self.assertEqual((result.columns, result.rows, result.rows_affected), ([], [], 0))
+        one.execute("INSERT INTO d (v) VALUES (1)")
+        # Done before, so not again: neither is the name free, nor does the table go that came later.
+        drop = ("DROP TABLE d",)
+        one.execute(*drop, request_id="drop")
+        one.execute("CREATE TABLE d (id INTEGER PRIMARY KEY, w)")
+        for client in (two, one):
+            client.execute(*drop, request_id="drop")
+            client.execute(statements[0], request_id="change 0")
+        self.assertEqual(one.execute("SELECT * FROM d").columns, ["id", "w"])
+        for sql, request_id in [("CREATE TABLE d (id INTEGER PRIMARY KEY, v, x)", "change 0"), ("DROP TABLE d", "change 3")]:
+            with self.assertRaises(SqlError) as failed:
+                two.execute(sql, request_id=request_id)
+            self.assertEqual((failed.exception.code, failed.exception.reason), ("INVALID_ARGUMENT", "REQUEST_ID_REUSED"))
+        for request_id in ("new", ""):
+            with self.assertRaises(SqlError) as failed:
+                two.execute(statements[0], request_id=request_id)
+            self.assertIn("already exists", str(failed.exception))
+        with self.assertRaises(SqlError) as failed:
+            two.execute(statements[0], request_id="x" * 129)
+        self.assertEqual(failed.exception.reason, "BAD_REQUEST")
+
+    def test_request_id_of_a_schema_change_from_many_at_once(self):
+        self.run_threads(6, lambda i, client: client.execute("CREATE TABLE e (a)", request_id="many"))
+        self.assertEqual(self.cluster.client(gate=0).rows("SELECT count(*) FROM e"), [(0,)])
+
     def test_request_id_from_many_at_once(self):
         one = self.cluster.client(gate=0)
         one.execute("CREATE TABLE q (id INTEGER PRIMARY KEY, v)")

@@ -77,6 +77,9 @@ static struct world_change *topo_begin(struct ddl_world *w, const struct world_s
                 err_set(e, ERR_UNAVAILABLE, "GATE_LEASE_ENDED", "not alive");
                 return NULL;
         }
+        for (size_t i = 0; i < w->n_changes; i++)
+                if (w->changes[i].state == DONE && !strcmp(w->changes[i].request_id, m->request_id))
+                        return &w->changes[i];
         if (is_open(c) && c->state == PENDING && c->epoch == m->epoch && !strcmp(c->gate, gate) &&
             !strcmp(c->sql, m->sql) && c->version == m->version + 1)
                 return c;
@@ -96,6 +99,7 @@ static struct world_change *topo_begin(struct ddl_world *w, const struct world_s
         strcpy(c->gate, gate);
         strcpy(c->sql, m->sql);
         strcpy(c->undo_sql, m->undo_sql);
+        strcpy(c->request_id, m->request_id);
         return c;
 }
 
@@ -364,6 +368,7 @@ static void begin(void *arg, struct ddl_work *work, const Shoal__V1__BeginSchema
         m->version = r->expected_version;
         strcpy(m->sql, r->sql);
         strcpy(m->undo_sql, r->undo_sql);
+        strcpy(m->request_id, r->request_id);
 }
 
 static void end(void *arg, struct ddl_work *work, const Shoal__V1__EndSchemaChangeRequest *r)
@@ -443,10 +448,9 @@ static void on_done(struct ddl_request *r, const struct err *e)
                               x->sql);
 }
 
-struct world_request *ddl_world_run(struct ddl_world *w, size_t gate, int64_t timeout_us)
+static struct world_request *run(struct ddl_world *w, int sql, size_t gate, int64_t timeout_us)
 {
         struct world_request *x = calloc(1, sizeof *x);
-        int sql = (int)w->n_requests;
 
         ck_assert_uint_lt(w->n_requests, WORLD_MAX_REQUESTS);
         w->requests[w->n_requests++] = x;
@@ -464,8 +468,23 @@ struct world_request *ddl_world_run(struct ddl_world *w, size_t gate, int64_t ti
                                  .ddl = &x->ddl,
                                  .refs = 1000000 };
         x->request.done = on_done;
+        x->request.request_id = x->sql;
         ddl_run(w->gates[gate].driver, &x->request, &x->plan,
                 timeout_us ? w->now_us + timeout_us : INT64_MAX);
+        return x;
+}
+
+struct world_request *ddl_world_run(struct ddl_world *w, size_t gate, int64_t timeout_us)
+{
+        return run(w, (int)w->n_requests, gate, timeout_us);
+}
+
+struct world_request *ddl_world_repeat(struct ddl_world *w, const struct world_request *of,
+                                       size_t gate, int64_t timeout_us)
+{
+        struct world_request *x = run(w, atoi(of->sql), gate, timeout_us);
+
+        x->is_repeat = true;
         return x;
 }
 

@@ -16,7 +16,7 @@ enum {
 
 struct ddl_world;
 
-/* A statement of a client. Its SQL is its number. */
+/* A statement of a client. Its SQL is its number, its request_id likewise. */
 struct world_request {
         struct ddl_world *world;
         struct ddl_request request;
@@ -25,6 +25,7 @@ struct world_request {
         char sql[16], undo_sql[16];
         size_t gate;
         bool answered, abandoned;
+        bool is_repeat; /* of another one: what is true of its change is true of both */
         struct err answer;
 };
 
@@ -41,7 +42,7 @@ struct world_gate {
 struct world_change {
         Shoal__V1__SchemaChangeState state;
         uint64_t version, epoch;
-        char id[16], sql[16], undo_sql[16], gate[8];
+        char id[16], sql[16], undo_sql[16], gate[8], request_id[16];
 };
 
 struct world_shard {
@@ -61,7 +62,7 @@ struct world_sent {
         size_t gate;
         uint64_t epoch, version;
         int64_t at_us;
-        char id[16], sql[16], undo_sql[16];
+        char id[16], sql[16], undo_sql[16], request_id[16];
         Shoal__V1__SchemaChangeState state;
         int what;
         bool skip[WORLD_SHARDS];
@@ -92,6 +93,9 @@ void ddl_world_restart_gate(struct ddl_world *w, size_t gate);
 void ddl_world_end_lease(struct ddl_world *w, size_t gate);
 /* A client's statement through the gate, as its topology is now. */
 struct world_request *ddl_world_run(struct ddl_world *w, size_t gate, int64_t timeout_us);
+/* The same statement sent again, with its request_id. */
+struct world_request *ddl_world_repeat(struct ddl_world *w, const struct world_request *of,
+                                       size_t gate, int64_t timeout_us);
 /* Something that can happen happens: an arrival, an answer, a loss, time. */
 void ddl_world_step(struct ddl_world *w);
 /* Nothing is lost any more, and all that is under way comes to its end. */

@@ -649,15 +649,82 @@ START_TEST(ended_changes_are_forgotten_late)
         char table[16];
         struct fx_answer a;
 
-        for (uint64_t i = 0; i < 40; i++) {
+        for (uint64_t i = 0; i < 264; i++) {
                 snprintf(table, sizeof table, "t%d", (int)i);
                 fx_table(keyspace, i, "g0", epoch, table);
         }
-        ck_assert_uint_eq(catalog_count(fx.topo->catalog, "change/"), 32);
+        ck_assert_uint_eq(catalog_count(fx.topo->catalog, "change/"), 256);
         a = fx_end(keyspace, "1.9", "g0", epoch, DONE);
         assert_change(&a, "1.9", 9, DONE, "g0");
         a = fx_end(keyspace, "1.8", "g0", epoch, DONE);
         fx_assert_failed(&a, ERR_NOT_FOUND, "UNKNOWN_SCHEMA_CHANGE");
+}
+END_TEST
+
+static Shoal__V1__BeginSchemaChangeRequest create(uint64_t version, Shoal__V1__Table *table,
+                                                  const char *request_id, const char *digest)
+{
+        Shoal__V1__BeginSchemaChangeRequest rq = request(version);
+
+        rq.put_table = table;
+        rq.request_id = (char *)(uintptr_t)request_id;
+        rq.request_digest = (ProtobufCBinaryData){ strlen(digest), (uint8_t *)(uintptr_t)digest };
+        return rq;
+}
+
+static struct fx_answer get_by_request(const char *request_id, const char *digest)
+{
+        Shoal__V1__GetSchemaChangeRequest rq = SHOAL__V1__GET_SCHEMA_CHANGE_REQUEST__INIT;
+
+        rq.keyspace_id = keyspace;
+        rq.request_id = (char *)(uintptr_t)request_id;
+        rq.request_digest = (ProtobufCBinaryData){ strlen(digest), (uint8_t *)(uintptr_t)digest };
+        return fx_call(&schema_get, &rq.base, &shoal__v1__schema_change__descriptor);
+}
+
+START_TEST(done_once_for_a_request_id)
+{
+        char name[] = "t", sql[] = "CREATE TABLE t (a)";
+        Shoal__V1__Table table = SHOAL__V1__TABLE__INIT;
+        Shoal__V1__BeginSchemaChangeRequest rq;
+        struct fx_answer a;
+
+        table.name = name;
+        table.sql = sql;
+        rq = create(0, &table, "r", "digest");
+        apply(&rq, UNDONE);
+        a = get_by_request("r", "digest");
+        assert_change(&a, "", 0, NONE, ""); /* it has not been done */
+        a = begin(&rq);
+        assert_change(&a, "1.2", 1, PENDING, "g0");
+        a = get_by_request("r", "digest");
+        assert_change(&a, "", 0, NONE, "");
+        a = fx_end(keyspace, "1.2", "g0", epoch, DONE);
+        assert_change(&a, "1.2", 1, DONE, "g0");
+
+        /* At any version, from any gate. */
+        a = begin(&rq);
+        assert_change(&a, "1.2", 1, DONE, "g0");
+        rq.expected_version = 7;
+        rq.gate_epoch = fx_gate("g1", 2);
+        rq.gate = (char *)(uintptr_t) "g1";
+        a = begin(&rq);
+        assert_change(&a, "1.2", 1, DONE, "g0");
+        a = get_by_request("r", "digest");
+        assert_change(&a, "1.2", 1, DONE, "g0");
+        assert_schema("1: t");
+
+        /* Not for what is not the same. */
+        rq = create(1, &table, "r", "other");
+        a = begin(&rq);
+        fx_assert_failed(&a, ERR_INVALID, "REQUEST_ID_REUSED");
+        a = get_by_request("r", "other");
+        fx_assert_failed(&a, ERR_INVALID, "REQUEST_ID_REUSED");
+        a = get_by_request("q", "digest");
+        assert_change(&a, "", 0, NONE, "");
+        rq = create(1, &table, "", "digest");
+        a = begin(&rq);
+        assert_change(&a, "1.3", 2, PENDING, "g0");
 }
 END_TEST
 
@@ -687,6 +754,7 @@ int main(void)
         tcase_add_test(t, a_keyspace_has_so_many_tables);
         tcase_add_test(t, a_topology_is_so_large);
         tcase_add_test(t, ended_changes_are_forgotten_late);
+        tcase_add_test(t, done_once_for_a_request_id);
         suite_add_tcase(s, t);
         return unit_run(s);
 }
