@@ -22,6 +22,7 @@ static const struct {
         bool visible; /* in the Topology */
 } kinds[CATALOG_N_KINDS] = {
         [CATALOG_BOOT] = { "boot", &shoal__v1__boot_record__descriptor, true },
+        [CATALOG_STORE] = { "store", &shoal__v1__store_record__descriptor, false },
         [CATALOG_COUNTER] = { "counter/", &shoal__v1__counter_record__descriptor, false },
         [CATALOG_KEYSPACE] = { KEYS_KEYSPACES, &shoal__v1__keyspace_record__descriptor, true },
         [CATALOG_SHARDS] = { "shards/", &shoal__v1__shards_record__descriptor, true },

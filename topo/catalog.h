@@ -1,6 +1,6 @@
-/* catalog.h - what the store holds, decoded and in order of the keys (topo/keys.h). It follows the
- * store's watch and nothing else, so that what other processes write arrives the same way as what
- * this one writes. Owner: the loop thread. */
+/* catalog.h - what the store holds, decoded and in order of the keys (topo/keys.h), but for what
+ * topo/records.h keeps. It follows the store's watch and nothing else, so that what other processes
+ * write arrives the same way as what this one writes. Owner: the loop thread. */
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
@@ -14,6 +14,7 @@ struct catalog;
 
 enum catalog_kind {
         CATALOG_BOOT = 0,
+        CATALOG_STORE,
         CATALOG_COUNTER,
         CATALOG_KEYSPACE,
         CATALOG_SHARDS,
@@ -35,6 +36,7 @@ struct catalog_entry {
         union { /* by kind; never NULL */
                 ProtobufCMessage *message;
                 Shoal__V1__BootRecord *boot;
+                Shoal__V1__StoreRecord *store;
                 Shoal__V1__CounterRecord *counter;
                 Shoal__V1__KeyspaceRecord *keyspace;
                 Shoal__V1__ShardsRecord *shards;

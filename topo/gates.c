@@ -137,3 +137,27 @@ const struct op_method gates_heartbeat = {
         .build = build_heartbeat,
         .committed = reply_heartbeat,
 };
+
+/* ---------------------------------------------------------------- finding */
+
+static enum err_code build_find(struct op *op, struct store_txn *x, struct err *reterr)
+{
+        Shoal__V1__FindGateRequest *rq = (Shoal__V1__FindGateRequest *)op->request;
+        Shoal__V1__FindGateResponse reply = SHOAL__V1__FIND_GATE_RESPONSE__INIT;
+        const struct catalog_entry *e = catalog_find(op->topo->catalog, key_gate(rq->gate).s);
+
+        (void)x;
+        if (!e)
+                return err_set(reterr, ERR_NOT_FOUND, "UNKNOWN_GATE", "no gate %.64s is alive",
+                               rq->gate);
+        reply.address = e->gate->address;
+        reply.epoch = e->mod_revision;
+        op_reply(op, &reply.base);
+        return ERR_OK;
+}
+
+const struct op_method gates_find = {
+        .name = "FindGate",
+        .request = &shoal__v1__find_gate_request__descriptor,
+        .build = build_find,
+};

@@ -15,3 +15,4 @@ enum err_code gates_check_caller(const struct catalog *c, const char *id, uint64
 void gates_expect(struct store_txn *x, const struct catalog *c, const char *id);
 
 extern const struct op_method gates_heartbeat; /* TopoInternal.GateHeartbeat */
+extern const struct op_method gates_find;      /* TopoInternal.FindGate */

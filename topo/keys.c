@@ -146,3 +146,57 @@ struct key key_gate(const char *id)
 {
         return key_of_name("gate", id);
 }
+
+struct key key_store(void)
+{
+        return (struct key){ "store" };
+}
+
+struct key key_transaction(uint64_t epoch, uint64_t counter)
+{
+        struct key k;
+
+        snprintf(k.s, sizeof k.s, KEYS_TRANSACTIONS "%016" PRIx64 "/%016" PRIx64, epoch, counter);
+        return k;
+}
+
+struct key key_transaction_mark(uint64_t epoch)
+{
+        struct key k;
+
+        snprintf(k.s, sizeof k.s, KEYS_TRANSACTION_MARKS "%016" PRIx64, epoch);
+        return k;
+}
+
+/* 16 digits, then end. */
+static bool parse_number(const char **p, char end, uint64_t *ret_number)
+{
+        static const char digits[] = "0123456789abcdef";
+        uint64_t number = 0;
+
+        for (int i = 0; i < 16; i++, (*p)++) {
+                const char *digit = **p ? strchr(digits, **p) : NULL;
+
+                if (!digit)
+                        return false;
+                number = number << 4 | (uint64_t)(digit - digits);
+        }
+        *ret_number = number;
+        return *(*p)++ == end;
+}
+
+bool key_parse_transaction(const char *key, uint64_t *ret_epoch, uint64_t *ret_counter)
+{
+        if (strncmp(key, KEYS_TRANSACTIONS, strlen(KEYS_TRANSACTIONS)))
+                return false;
+        key += strlen(KEYS_TRANSACTIONS);
+        return parse_number(&key, '/', ret_epoch) && parse_number(&key, '\0', ret_counter);
+}
+
+bool key_parse_transaction_mark(const char *key, uint64_t *ret_epoch)
+{
+        if (strncmp(key, KEYS_TRANSACTION_MARKS, strlen(KEYS_TRANSACTION_MARKS)))
+                return false;
+        key += strlen(KEYS_TRANSACTION_MARKS);
+        return parse_number(&key, '\0', ret_epoch);
+}

@@ -93,6 +93,8 @@ static enum err_code start(struct process *p, struct err *reterr)
         struct topo_options to = { .heartbeat_ms = p->options.heartbeat_ms,
                                    .lease_ms = p->options.lease_ms,
                                    .max_skew_ms = p->options.max_skew_ms,
+                                   .max_prepared_ms = p->options.max_prepared_ms,
+                                   .keep_ms = p->options.keep_outcomes_ms,
                                    .on_ready = on_ready,
                                    .arg = p };
         struct store *store = NULL;

@@ -16,6 +16,9 @@
 #define COMMITS_HELP "Transactions of the store, by outcome."
 #define CHANGES "shoal_topo_schema_changes_total"
 #define CHANGES_HELP "Schema changes, by the state they came to."
+#define DECISIONS "shoal_topo_transactions_total"
+#define DECISIONS_HELP "Transactions over several shards, by what was written of them."
+#define KNOWN "shoal_topo_transactions"
 #define STATISTICS "shoal_topo_statistics_total"
 #define STATISTICS_HELP "Statistics of tables that gates sent, by what became of them."
 
@@ -27,6 +30,8 @@ static struct {
         struct metric *tablets_healthy, *tablets_unhealthy;
         struct metric *gates, *watchers;
         struct metric *commit_duration;
+        struct metric *contradictions;
+        struct metric *committed, *aborted, *ended, *preparing;
 } meters;
 
 static struct metric *counter_of(const char *name, const char *label, const char *value,
@@ -41,6 +46,7 @@ static struct metric *counter_of(const char *name, const char *label, const char
 static void register_counters(void)
 {
         static const char *const states[] = { "pending", "undoing", "done", "undone" };
+        static const char *const outcomes[] = { "committed", "aborted", "done", "forgotten" };
 
         counter_of(BEATS, "kind", "tablet", BEATS_HELP);
         counter_of(BEATS, "kind", "gate", BEATS_HELP);
@@ -52,6 +58,11 @@ static void register_counters(void)
         counter_of(STATISTICS, "outcome", "much_the_same", STATISTICS_HELP);
         for (size_t i = 0; i < ARRAY_LEN(states); i++)
                 counter_of(CHANGES, "state", states[i], CHANGES_HELP);
+        for (size_t i = 0; i < ARRAY_LEN(outcomes); i++)
+                counter_of(DECISIONS, "outcome", outcomes[i], DECISIONS_HELP);
+        meters.contradictions =
+            metric_counter("shoal_topo_transaction_contradictions_total", "",
+                           "Reports of a commit that topo knows as aborted, or not at all.");
         meters.ids =
             metric_counter("shoal_topo_ids_allocated_total", "", "Row ids given to gates.");
 }
@@ -59,7 +70,14 @@ static void register_counters(void)
 static void register_gauges(void)
 {
         static const char tablets_help[] = "Registered tablets, by health.";
+        static const char known_help[] = "Transactions over several shards that topo knows of, by "
+                                         "state; preparing and committed "
+                                         "ones are not resolved yet.";
 
+        meters.preparing = metric_gauge(KNOWN, "state=\"preparing\"", known_help);
+        meters.committed = metric_gauge(KNOWN, "state=\"committed\"", known_help);
+        meters.aborted = metric_gauge(KNOWN, "state=\"aborted\"", known_help);
+        meters.ended = metric_gauge(KNOWN, "state=\"done\"", known_help);
         meters.version = metric_gauge("shoal_topo_topology_version", "",
                                       "Version of the topology that was pushed last.");
         meters.keyspaces = metric_gauge("shoal_topo_keyspaces", "", "Keyspaces that exist.");
@@ -123,6 +141,26 @@ void meters_count_statistics(bool stored)
         metric_add(
             counter_of(STATISTICS, "outcome", stored ? "stored" : "much_the_same", STATISTICS_HELP),
             1);
+}
+
+void meters_count_decisions(const char *outcome, uint64_t n)
+{
+        if (n)
+                metric_add(counter_of(DECISIONS, "outcome", outcome, DECISIONS_HELP), n);
+}
+
+void meters_count_contradiction(void)
+{
+        metric_add(meters.contradictions, 1);
+}
+
+void meters_set_transactions(size_t n_committed, size_t n_aborted, size_t n_done,
+                             size_t n_preparing)
+{
+        metric_set(meters.committed, (int64_t)n_committed);
+        metric_set(meters.aborted, (int64_t)n_aborted);
+        metric_set(meters.ended, (int64_t)n_done);
+        metric_set(meters.preparing, (int64_t)n_preparing);
 }
 
 void meters_set_version(uint64_t version)

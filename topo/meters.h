@@ -17,6 +17,12 @@ void meters_count_heartbeat(const char *kind); /* tablet, gate */
 void meters_count_ids(uint64_t n);
 void meters_count_change(const char *state); /* a state of topo/schema.h */
 void meters_count_statistics(bool stored);   /* PutStatistics calls */
+/* what was written of transactions: committed, aborted, done, forgotten */
+void meters_count_decisions(const char *outcome, uint64_t n);
+/* A participant has committed what topo knows as aborted, or not at all. */
+void meters_count_contradiction(void);
+void meters_set_transactions(size_t n_committed, size_t n_aborted, size_t n_done,
+                             size_t n_preparing);
 void meters_set_version(uint64_t version);
 void meters_set_sizes(size_t n_keyspaces, size_t n_shards, size_t n_tables);
 void meters_set_tablets(size_t n_healthy, size_t n_all);

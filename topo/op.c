@@ -9,9 +9,11 @@ static void finish(struct op *op, const struct err *err)
 {
         struct topo *t = op->topo;
 
-        meters_count_call(op->method->name, err->code, mono_us() - op->started_us);
+        if (op->request)
+                meters_count_call(op->method->name, err->code, mono_us() - op->started_us);
         op->done(op, err);
-        protobuf_c_message_free_unpacked(op->request, NULL);
+        if (op->request)
+                protobuf_c_message_free_unpacked(op->request, NULL);
         buf_done(&op->reply);
         free(op);
         t->n_ops--;

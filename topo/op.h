@@ -11,8 +11,8 @@
 struct op;
 
 struct op_method {
-        const char *name; /* "CreateKeyspace" */
-        const ProtobufCMessageDescriptor *request;
+        const char *name;                          /* "CreateKeyspace" */
+        const ProtobufCMessageDescriptor *request; /* NULL: topo's own, no call from outside */
         /* May be NULL. What must be asked of the store first; ends, now or later, with
          * op_continue() or op_fail(). */
         void (*prepare)(struct op *op);
@@ -31,7 +31,7 @@ typedef void op_done_fn(struct op *op, const struct err *err);
 struct op {
         struct topo *topo;
         const struct op_method *method;
-        ProtobufCMessage *request; /* owned */
+        ProtobufCMessage *request; /* owned; NULL: topo's own */
         struct buf reply;
         op_done_fn *done;
         void *arg;

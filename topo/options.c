@@ -22,6 +22,10 @@ static const struct conf_def defs[] = {
           "How long calls under way may take to end after SIGTERM." },
         { "history", CONF_UINT, MEMBER(history), "1000", 1, 1000000, "N",
           "How many revisions of the store are kept for watches to resume from." },
+        { "max-prepared", CONF_MS, MEMBER(max_prepared_ms), "30s", 100, 3600000, "TIME",
+          "A transaction that is prepared for longer, and not decided by its gate, is aborted." },
+        { "keep-outcomes", CONF_MS, MEMBER(keep_outcomes_ms), "10m", 1, 86400000, "TIME",
+          "How long it is known how a transaction over several shards ended." },
 };
 // clang-format on
 

@@ -17,6 +17,8 @@ struct topo_settings {
         uint64_t max_skew_ms;
         uint64_t drain_ms;
         uint64_t history;
+        uint64_t max_prepared_ms;
+        uint64_t keep_outcomes_ms;
 };
 
 extern const struct conf_table topo_conf;

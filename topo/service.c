@@ -12,6 +12,7 @@
 #include "topo/sequences.h"
 #include "topo/statistics.h"
 #include "topo/tablets.h"
+#include "topo/transactions.h"
 #include "topo/vschema.h"
 #include "topo/watch.h"
 
@@ -45,16 +46,6 @@ static void start_unary(struct rpc_call *call, void *arg)
         op_start(b->topo, b->method, request, on_done, call);
 }
 
-static void refuse(struct rpc_call *call, void *arg)
-{
-        struct err err = ERR_INIT;
-
-        err_set(&err, ERR_UNIMPLEMENTED, "NO_TRANSACTIONS",
-                "%s: there are no transactions over several shards yet", (const char *)arg);
-        meters_count_call(arg, err.code, 0);
-        rpc_call_fail(call, &err);
-}
-
 #define TOPO "/shoal.v1.Topo/"
 #define INTERNAL "/shoal.v1.TopoInternal/"
 
@@ -67,6 +58,8 @@ static const struct {
         { TOPO "GetTopology", &keyspaces_get_topology },
         { TOPO "GetVSchema", &vschema_get },
         { TOPO "ApplyVSchema", &vschema_apply },
+        { TOPO "ListTransactions", &transactions_list },
+        { TOPO "ResolveTransaction", &transactions_resolve },
         { INTERNAL "TabletHeartbeat", &tablets_heartbeat },
         { INTERNAL "GateHeartbeat", &gates_heartbeat },
         { INTERNAL "AllocateIds", &sequences_allocate },
@@ -75,12 +68,13 @@ static const struct {
         { INTERNAL "GetSchemaChange", &schema_get },
         { INTERNAL "PutStatistics", &statistics_put },
         { INTERNAL "GetStatistics", &statistics_get },
+        { INTERNAL "DecideTransactions", &transactions_decide },
+        { INTERNAL "ReportTransactions", &transactions_report },
+        { INTERNAL "FindTransactionRecord", &transactions_find },
+        { INTERNAL "FindGate", &gates_find },
 };
 
-static char list_transactions[] = "ListTransactions";
-static char resolve_transaction[] = "ResolveTransaction";
-
-enum { N_OTHERS = 3 };
+enum { N_OTHERS = 1 };
 
 struct service {
         struct rpc_server *server;
@@ -102,12 +96,6 @@ static size_t list_methods(struct service *s, struct topo *t)
                                                .on_start = watchers_add,
                                                .arg = t,
                                                .on_drain = watchers_drain };
-        s->methods[n++] = (struct rpc_method){ .path = TOPO "ListTransactions",
-                                               .on_start = refuse,
-                                               .arg = list_transactions };
-        s->methods[n++] = (struct rpc_method){ .path = TOPO "ResolveTransaction",
-                                               .on_start = refuse,
-                                               .arg = resolve_transaction };
         return n;
 }
 

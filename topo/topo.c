@@ -3,6 +3,7 @@
 #include "topo/topo.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <sys/random.h>
 
 #include "common/log.h"
@@ -10,6 +11,7 @@
 #include "topo/meters.h"
 #include "topo/op.h"
 #include "topo/tablets.h"
+#include "topo/transactions.h"
 #include "topo/watch.h"
 
 /* Bits of a version below the revision. */
@@ -75,7 +77,8 @@ static void on_change(void *arg, uint64_t revision, const struct store_item *ite
         struct err err = ERR_INIT;
         bool visible = false;
 
-        if (catalog_apply(t->catalog, revision, items, n_items, &visible, &err)) {
+        if (catalog_apply(t->catalog, revision, items, n_items, &visible, &err) ||
+            transactions_apply(t->transactions, items, n_items, &err)) {
                 lose_store(t, &err);
                 return;
         }
@@ -105,6 +108,9 @@ static void on_list(void *arg, const struct store_result *result)
         if (!err.code)
                 err.code = catalog_replace(t->catalog, result->revision, result->items,
                                            result->n_items, &err);
+        if (!err.code)
+                err.code =
+                    transactions_replace(t->transactions, result->items, result->n_items, &err);
         if (err.code) {
                 lose_store(t, &err);
                 return;
@@ -132,21 +138,54 @@ static void on_boot(void *arg, const struct store_result *result)
         store_list(t->store, "", on_list, t);
 }
 
-static void start_loading(struct topo *t)
+static void draw(void *p, size_t n_bytes)
+{
+        if (getrandom(p, n_bytes, 0) != (ssize_t)n_bytes)
+                abort();
+}
+
+static void add_store_id(struct store_txn *x)
+{
+        Shoal__V1__StoreRecord record = SHOAL__V1__STORE_RECORD__INIT;
+        uint64_t random[2];
+        char id[2 * 16 + 1];
+
+        draw(random, sizeof random);
+        snprintf(id, sizeof id, "%016llx%016llx", (unsigned long long)random[0],
+                 (unsigned long long)random[1]);
+        record.id = id;
+        op_expect(x, key_store().s, NULL);
+        op_put(x, key_store().s, &record.base, 0);
+}
+
+/* Is there an id already? If another process makes one at the same time, the next tick finds it. */
+static void on_store_id(void *arg, const struct store_result *result)
 {
         Shoal__V1__BootRecord boot = SHOAL__V1__BOOT_RECORD__INIT;
+        struct topo *t = arg;
         struct store_txn *x;
 
-        t->loading = true;
-        if (t->booted) {
-                store_list(t->store, "", on_list, t);
+        if (t->closing)
+                return;
+        if (result->err->code) {
+                lose_store(t, result->err);
                 return;
         }
-        if (getrandom(&boot.incarnation, sizeof boot.incarnation, 0) != sizeof boot.incarnation)
-                abort();
         x = store_txn_new();
+        draw(&boot.incarnation, sizeof boot.incarnation);
         op_put(x, key_boot().s, &boot.base, 0);
+        if (!result->n_items)
+                add_store_id(x);
         store_commit(t->store, x, on_boot, t);
+}
+
+static void start_loading(struct topo *t)
+{
+        t->loading = true;
+        if (t->booted)
+                store_list(t->store, "", on_list, t);
+        else
+                store_get(t->store, key_store().s, on_store_id, t);
 }
 
 /* ---------------------------------------------------------------- time */
@@ -192,6 +231,8 @@ void topo_tick(struct topo *t)
         }
         if (t->ready)
                 tablets_check(t->tablets);
+        if (t->ready)
+                transactions_tick(t->transactions);
 }
 
 static void arm_tick(struct topo *t)
@@ -221,12 +262,17 @@ struct topo *topo_new(struct loop *l, struct store *s, const struct topo_options
         t->options = *o;
         if (!t->options.max_watchers)
                 t->options.max_watchers = TOPO_MAX_WATCHERS;
+        if (!t->options.max_prepared_ms)
+                t->options.max_prepared_ms = TRANSACTIONS_MAX_PREPARED_MS;
+        if (!t->options.keep_ms)
+                t->options.keep_ms = TRANSACTIONS_KEEP_MS;
         t->started_us = topo_now_us(t);
         hlc_init(&t->hlc, wall_us, o->max_skew_ms * 1000);
         err_set(&t->trouble, ERR_UNAVAILABLE, "STORE_UNAVAILABLE",
                 "topo has not read its store yet");
         t->catalog = catalog_new();
         t->tablets = tablets_new(t);
+        t->transactions = transactions_new(t);
         t->watchers = watchers_new(t);
         t->tick.fn = on_tick;
         if (!o->now_us)
@@ -244,6 +290,7 @@ static void on_closed(void *arg)
         assert(!t->n_ops);
         catalog_free(t->catalog);
         tablets_free(t->tablets);
+        transactions_free(t->transactions);
         watchers_free(t->watchers);
         free(t);
         closed(closed_arg);

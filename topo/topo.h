@@ -13,6 +13,7 @@
 
 struct op;
 struct tablets;
+struct transactions;
 struct watchers;
 
 /* What grows with use has a limit; beyond it RESOURCE_EXHAUSTED (TOPO_LIMIT). */
@@ -28,11 +29,15 @@ enum {
 };
 
 struct topo_options {
-        uint64_t heartbeat_ms;   /* what tablets and gates are told; three missed ones make a tablet
-                                    unhealthy */
-        uint64_t lease_ms;       /* how long a gate that is silent counts as alive */
-        uint64_t max_skew_ms;    /* of a clock ahead of ours */
-        size_t max_watchers;     /* 0: TOPO_MAX_WATCHERS */
+        uint64_t heartbeat_ms; /* what tablets and gates are told; three missed ones make a tablet
+                                  unhealthy */
+        uint64_t lease_ms;     /* how long a gate that is silent counts as alive */
+        uint64_t max_skew_ms;  /* of a clock ahead of ours */
+        uint64_t max_prepared_ms; /* a transaction that its participants report as prepared for
+                                    longer is aborted; 0: TRANSACTIONS_MAX_PREPARED_MS */
+        uint64_t keep_ms;    /* how transactions ended is kept for so long at least, if there are
+                                not too many; 0: TRANSACTIONS_KEEP_MS */
+        size_t max_watchers; /* 0: TOPO_MAX_WATCHERS */
         int64_t (*now_us)(void); /* monotonic; NULL: mono_us(), and time passes by itself */
         /* Told when the store begins or ceases to answer; may be NULL. */
         void (*on_ready)(void *arg, bool ready);
@@ -65,6 +70,7 @@ struct topo {
         struct op *waiting; /* for the catalogue to reach a revision */
         size_t n_ops;
         struct tablets *tablets;
+        struct transactions *transactions;
         struct watchers *watchers;
         void (*closed)(void *arg);
         void *closed_arg;

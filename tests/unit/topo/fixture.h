@@ -15,9 +15,10 @@
 #include "topo/store_sqlite.h"
 #include "topo/tablets.h"
 #include "topo/topo.h"
+#include "topo/transactions.h"
 #include "topo/vschema.h"
 
-enum { HEARTBEAT_MS = 1000, LEASE_MS = 5000 };
+enum { HEARTBEAT_MS = 1000, LEASE_MS = 5000, MAX_PREPARED_MS = 20000, KEEP_MS = 60000 };
 
 static struct {
         struct temp_dir dir;
@@ -61,6 +62,8 @@ static inline void fx_open(void)
         struct topo_options to = { .heartbeat_ms = HEARTBEAT_MS,
                                    .lease_ms = LEASE_MS,
                                    .max_skew_ms = 500,
+                                   .max_prepared_ms = MAX_PREPARED_MS,
+                                   .keep_ms = KEEP_MS,
                                    .now_us = fx_read_clock,
                                    .on_ready = fx_note_ready };
         struct err err = ERR_INIT;
