@@ -182,6 +182,12 @@ static const struct admin_command commands[] = {
           "the tables of a keyspace and how each is sharded", table_list },
         { "table", "show", 1, "NAME", OPTION_JSON, KEYSPACE_OPTION,
           "one of them: its CREATE statement, indexes, sharding", table_show },
+        { "transaction", "list", 0, "", OPTION_JSON | OPTION_UNRESOLVED, "[--unresolved]",
+          "transactions over several shards: those that are not over, then the last that ended; --unresolved only the former", admin_transaction_list },
+        { "transaction", "show", 1, "ID", OPTION_JSON, "",
+          "one of them: preparing, committed (not yet durable everywhere), aborted, done, forgotten; and its shards", admin_transaction_show },
+        { "transaction", "resolve", 1, "ID", OPTION_JSON, "",
+          "how it ended; of one that was not decided and whose gate is gone, that it is aborted; else why that has to wait", admin_transaction_resolve },
 };
 /* clang-format on */
 

@@ -1,5 +1,5 @@
-/* admin.h - shoal keyspace|tablet|shard|table …: what topo knows, and changing it. Owner: the main
- * thread. */
+/* admin.h - shoal keyspace|tablet|shard|table|transaction …: what topo knows, and changing it.
+ * Owner: the main thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,7 +15,7 @@ struct admin_command;
  * ERR_INVALID: the noun is known, the rest is wrong. */
 enum err_code admin_find(const struct options *o, const struct admin_command **ret_command,
                          struct err *reterr) must_check_;
-/* True if the word is "keyspace", "tablet", "shard" or "table". */
+/* True if the word is "keyspace", "tablet", "shard", "table" or "transaction". */
 bool admin_is_noun(const char *word);
 /* Help for a noun. */
 void admin_help(FILE *out, const char *noun);

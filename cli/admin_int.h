@@ -28,6 +28,12 @@ json_t *admin_list_json(size_t n, void **items, json_t *(*one)(const void *item)
 /* Takes the reference. Always ERR_OK. */
 enum err_code admin_print_json(const struct admin_context *c, json_t *value);
 
+/* shoal transaction …, see admin.c. */
+enum err_code admin_transaction_list(const struct admin_context *c, struct err *reterr) must_check_;
+enum err_code admin_transaction_show(const struct admin_context *c, struct err *reterr) must_check_;
+enum err_code admin_transaction_resolve(const struct admin_context *c,
+                                        struct err *reterr) must_check_;
+
 void admin_print_keyspaces(const struct admin_context *c, const Shoal__V1__Topology *t);
 void admin_print_tablets(const struct admin_context *c, const Shoal__V1__Topology *t);
 void admin_print_shards(const struct admin_context *c, const Shoal__V1__Keyspace *k);

@@ -13,7 +13,7 @@ static const char usage[] =
     "own commands\n"
     "  shoal [OPTIONS] SQL             run SQL and leave\n"
     "  shoal [OPTIONS] < FILE          run a script: SQL and dot commands\n"
-    "  shoal keyspace|tablet|shard|table COMMAND …\n"
+    "  shoal keyspace|tablet|shard|table|transaction COMMAND …\n"
     "                                  look at the cluster and change it: shoal help keyspace, …\n"
     "\n"
     "Where the servers are\n"
@@ -44,7 +44,7 @@ static const char usage[] =
     "  shoal keyspace create shop --shards 32\n"
     "  shoal tablet list --json\n"
     "\n"
-    "More: shoal help shell|keyspace|tablet|shard|table\n";
+    "More: shoal help shell|keyspace|tablet|shard|table|transaction\n";
 
 static const char shell_text[] =
     "The shell\n"

@@ -100,7 +100,8 @@ static int run(const struct options *o)
         if (admin_find(o, &command, &e) || places_find(o->gate, o->topo, o->cluster, &places, &e)) {
                 fprintf(stderr, "shoal: %s\n", e.msg);
         } else if (!command && (o->given & ~(unsigned)(OPTION_SHELL | OPTION_JSON))) {
-                fputs("shoal: --shards, --if-not-exists and --force belong to shoal keyspace …\n",
+                fputs("shoal: --shards, --if-not-exists and --force belong to shoal keyspace …, "
+                      "--unresolved to shoal transaction …\n",
                       stderr);
         } else {
                 /* What gRPC itself has to say is no use to a person; calls fail with a message of

@@ -24,6 +24,7 @@ enum {
         OPT_SHARDS,
         OPT_IF_NOT_EXISTS,
         OPT_FORCE,
+        OPT_UNRESOLVED,
         OPT_HELP,
         OPT_VERSION,
 };
@@ -44,6 +45,7 @@ static const struct option long_options[] = {
         { "shards", required_argument, NULL, OPT_SHARDS },
         { "if-not-exists", no_argument, NULL, OPT_IF_NOT_EXISTS },
         { "force", no_argument, NULL, OPT_FORCE },
+        { "unresolved", no_argument, NULL, OPT_UNRESOLVED },
         { "help", no_argument, NULL, OPT_HELP },
         { "version", no_argument, NULL, OPT_VERSION },
         { NULL, 0, NULL, 0 },
@@ -148,6 +150,9 @@ static void take_switch(struct options *o, int option)
                 return;
         case OPT_FORCE:
                 o->given |= OPTION_FORCE;
+                return;
+        case OPT_UNRESOLVED:
+                o->given |= OPTION_UNRESOLVED;
                 return;
         case OPT_HELP:
                 o->help = true;

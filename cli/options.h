@@ -14,7 +14,8 @@ enum {
         OPTION_SHARDS = 1 << 1,
         OPTION_IF_NOT_EXISTS = 1 << 2,
         OPTION_FORCE = 1 << 3,
-        OPTION_SHELL = 1 << 4, /* any of those that only the shell knows */
+        OPTION_UNRESOLVED = 1 << 4,
+        OPTION_SHELL = 1 << 5, /* any of those that only the shell knows */
 };
 
 /* Strings are borrowed from argv. */

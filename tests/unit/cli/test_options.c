@@ -58,6 +58,9 @@ static const struct {
         { "shoal keyspace list --shards 2", "does not take" },
         { "shoal keyspace list --mode csv", "does not take" },
         { "shoal table show t --force", "does not take" },
+        { "shoal transaction show", "ID is missing" },
+        { "shoal transaction show 1-2-3 --unresolved", "does not take" },
+        { "shoal tablet list --unresolved", "does not take" },
 };
 /* clang-format on */
 
