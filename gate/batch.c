@@ -12,6 +12,7 @@
 
 #include "common/wire.h"
 #include "gate/service_int.h"
+#include "gate/session.h"
 #include "gate/stats.h"
 
 enum { MAX_IN_FLIGHT = 64, ITEM_ARENA_BYTES = 16 << 20 };
@@ -52,6 +53,7 @@ struct batch {
         bool is_impatient; /* something is away: nothing is waited for any more */
         bool is_pumping;
         struct running *spare;
+        struct session *session; /* that its statements run in, with the call inside; or NULL */
 };
 
 static void pump(struct batch *b);
@@ -66,6 +68,8 @@ static void free_running(struct running *r)
 
 static void free_batch(struct batch *b)
 {
+        struct session *session = b->session;
+
         b->gate->n_result_bytes -= b->n_result_bytes;
         for (size_t i = 0; b->items && i < b->request.n_statements; i++) {
                 struct item *it = &b->items[i];
@@ -87,6 +91,7 @@ static void free_batch(struct batch *b)
         }
         arena_free(b->arena);
         free(b);
+        session_leave(session);
 }
 
 static void add_item(struct message *m, struct item *it)
@@ -116,6 +121,7 @@ static void reply(struct batch *b)
 
         for (size_t i = 0; i < b->request.n_statements; i++)
                 add_item(&m, &b->items[i]);
+        service_add_session(&m.head, b->session);
         rpc_call_reply(b->call, message_take(&m));
         free_batch(b);
 }
@@ -212,6 +218,7 @@ static void on_item_end(struct execution *x, const struct err *e)
         struct batch *b = it->batch;
 
         b->n_running--;
+        b->session = x->session; /* BEGIN has opened one */
         it->running = NULL;
         if (it->put_back)
                 put_back(it);
@@ -276,6 +283,7 @@ static void begin_item(struct batch *b, size_t i)
         r->item = it;
         r->x.gate = b->gate;
         r->x.events = &events;
+        r->x.session = b->session;
         r->x.request = b->request.common;
         r->x.request.deadline_us = rpc_call_deadline_us(b->call);
         r->x.request.max_bytes = b->gate->options.max_result_bytes - b->n_result_bytes;
@@ -313,6 +321,8 @@ static bool may_begin(const struct batch *b, size_t i)
 {
         if (!b->n_running)
                 return true;
+        if (b->session)
+                return false;
         return !b->n_put_back && b->n_running < MAX_IN_FLIGHT && b->run_plain &&
                same_text(b, b->run_item, i);
 }
@@ -370,6 +380,12 @@ void service_execute_batch(struct rpc_call *call, void *arg)
                 b->request.n_statements = 0;
                 stats_note_statement(g->metrics, -1, &e, 0, 0, 0);
                 rpc_call_fail(call, &e);
+                free_batch(b);
+                return;
+        }
+        if (!service_enter(call, g, b->request.common.session, b->request.common.n_session_bytes,
+                           false, &b->session)) {
+                b->request.n_statements = 0;
                 free_batch(b);
                 return;
         }

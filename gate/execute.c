@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "gate/execute_int.h"
+#include "gate/session.h"
 #include "gate/stats.h"
 
 enum {
@@ -71,10 +72,11 @@ static void leave(struct execution *x, const struct err *e)
         topology_wait_cancel(&x->wait);
         execute_stop(x);
         execute_abandon_write(x);
+        execute_leave_transaction(x, x->is_cancelled);
         x->bind = bind_free(x->bind);
 }
 
-static void end(struct execution *x, const struct err *e)
+void execute_end(struct execution *x, const struct err *e)
 {
         if (e->code == ERR_OK && x->request.with_stats)
                 execute_add_stats(x);
@@ -86,7 +88,7 @@ void execute_succeed(struct execution *x)
 {
         static const struct err fine = ERR_INIT;
 
-        end(x, &fine);
+        execute_end(x, &fine);
 }
 
 void execution_cancel(struct execution *x, enum err_code code)
@@ -96,6 +98,7 @@ void execution_cancel(struct execution *x, enum err_code code)
         if (!x->active)
                 return;
         e.code = code;
+        x->is_cancelled = true;
         leave(x, &e);
 }
 
@@ -200,9 +203,14 @@ static void begin_lazily(struct execution *x)
 void execute_fail(struct execution *x, const struct err *e)
 {
         struct err copy = *e;
-        bool schema;
+        bool schema, is_free, again;
 
-        if (is_repeatable(x, &copy, &schema) && has_time(x, schema) && x->events->on_restart(x)) {
+        if (execute_must_wait(x, &copy))
+                return;
+        is_free = execute_is_free(x);
+        again = is_repeatable(x, &copy, &schema);
+        again = execute_gave_up(x, &copy) || again;
+        if (is_free && again && has_time(x, schema) && x->events->on_restart(x)) {
                 give_up_attempt(x);
                 begin_again(x, schema);
                 return;
@@ -218,7 +226,7 @@ void execute_fail(struct execution *x, const struct err *e)
         /* That it could not be tried otherwise is no news to whom it concerns. */
         if (x->eager && !copy.extended_code)
                 copy = *x->eager;
-        end(x, &copy);
+        execute_end(x, &copy);
 }
 
 void execute_settle(struct execution *x, const struct err *e)
@@ -301,6 +309,23 @@ static enum err_code check_allowed(const struct execution *x, struct err *reterr
                        "the statement writes, and read_only was asked for");
 }
 
+/* A session is of one keyspace. */
+static enum err_code find_catalog(struct execution *x, struct err *reterr)
+{
+        const struct execute_request *r = &x->request;
+        const char *name = r->keyspace;
+        size_t n_bytes = r->n_keyspace_bytes;
+
+        if (x->session && !n_bytes) {
+                name = x->session->keyspace;
+                n_bytes = strlen(name);
+        } else if (x->session && !session_is_of(x->session, name, n_bytes)) {
+                return err_set(reterr, ERR_INVALID, "SESSION_KEYSPACE",
+                               "the session is of another keyspace");
+        }
+        return topology_find(x->gate->topology, name, n_bytes, &x->catalog, reterr);
+}
+
 static enum err_code make_plan(struct execution *x, struct err *reterr)
 {
         const struct execute_request *r = &x->request;
@@ -308,8 +333,7 @@ static enum err_code make_plan(struct execution *x, struct err *reterr)
         enum err_code rc;
 
         drop_plan(x);
-        rc =
-            topology_find(x->gate->topology, r->keyspace, r->n_keyspace_bytes, &x->catalog, reterr);
+        rc = find_catalog(x, reterr);
         if (rc)
                 return rc;
         if (x->eager) {
@@ -396,6 +420,10 @@ static void begin(struct execution *x)
 
         if (make_plan(x, &e))
                 execute_unplanned(x, &e);
+        else if (execute_enter(x, &e))
+                execute_fail(x, &e);
+        else if (x->run && x->run->kind == PLAN_TRANSACTION)
+                execute_control(x);
         else if (!x->run)
                 execute_explain(x, false);
         else if (x->run->kind == PLAN_DDL)
@@ -432,10 +460,10 @@ void execution_start(struct execution *x)
                 err_set(&e, ERR_EXHAUSTED, "TOO_MANY_REQUESTS",
                         "this gate runs %llu statements already",
                         (unsigned long long)g->options.max_statements);
-                end(x, &e);
+                execute_end(x, &e);
         } else if (x->request.deadline_us <= x->started_us) {
                 err_set(&e, ERR_DEADLINE, "DEADLINE_EXCEEDED", "the deadline has passed");
-                end(x, &e);
+                execute_end(x, &e);
         } else {
                 begin(x);
         }

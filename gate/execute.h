@@ -24,9 +24,11 @@
 #include "gate/scatter.h"
 #include "gate/sequence.h"
 #include "gate/topology.h"
-#include "txn/cut.h"
+#include "txn/coordinator.h"
 
 struct execution;
+struct session;
+struct transaction;
 
 /* A statement as the client gave it. All borrowed until the execution is over. */
 struct execute_request {
@@ -42,6 +44,9 @@ struct execute_request {
         uint64_t max_bytes; /* of rows; 0: likewise */
         bool with_stats;
         bool read_only;
+        enum coordinator_isolation isolation; /* of the transaction that BEGIN begins */
+        const char *session; /* name, not NUL-terminated; 0 bytes: none. For the owner to look up */
+        size_t n_session_bytes;
         bool streaming;      /* the owner takes rows of any size, at its own pace */
         int64_t deadline_us; /* mono_us(); INT64_MAX: none */
 };
@@ -71,6 +76,7 @@ struct execution_part {
         /* Of a part's first slot: */
         bool is_started;     /* of one that waits: it does not any more */
         size_t n_open;       /* its requests under way */
+        bool takes_part;     /* the shards run it in the transaction's write transactions */
         struct key_set keys; /* those that it waits for */
 };
 
@@ -80,6 +86,11 @@ struct execution {
         struct arena *arena; /* for what the execution needs until execution_done() */
         const struct execution_events *events;
         struct execute_request request;
+        /* That the statement runs in, with the owner's call inside; or NULL. BEGIN opens one where
+         * there is none, and leaves the call inside: the owner leaves it. */
+        struct session *session;
+        /* That it is part of; a session's is found by itself. Or NULL. */
+        struct transaction *transaction;
 
         /* The owner's to read. */
         struct plan *plan;
@@ -115,9 +126,12 @@ struct execution {
         struct ddl_replay replay;
         struct err unplanned; /* while replay asks */
         struct analyze analyze;
+        size_t n_write_shards; /* of a write */
         bool has_use, needs_intent, sent_intent, discard_rows;
         uint8_t digest[16];
         struct result held; /* a write's answer until it is final */
+        bool is_cancelled;
+        struct execute_in *in; /* execute_transaction.c; NULL: it has nothing to do with one */
 };
 
 void execution_start(struct execution *x);

@@ -13,6 +13,8 @@
 /* The statement has failed with e, which is copied: it begins again if that may help and harm
  * nothing, else it ends. x may be gone afterwards. */
 void execute_fail(struct execution *x, const struct err *e);
+/* It ends with e, which is copied, for good. x may be gone afterwards. */
+void execute_end(struct execution *x, const struct err *e);
 /* It is done and went well. x may be gone afterwards. */
 void execute_succeed(struct execution *x);
 /* Its run is over with e: it fails, is explained if that was asked for, or succeeds. x may be gone
@@ -101,6 +103,34 @@ void execute_ddl(struct execution *x);
 /* The statement could not be planned, for e: fails, unless it is a schema change that was made by
  * an earlier call with the same request_id. x may be gone afterwards. */
 void execute_unplanned(struct execution *x, const struct err *e);
+
+/* ---- execute_transaction.c */
+
+/* The statement is planned: may it run where it is, and in which transaction? */
+enum err_code execute_enter(struct execution *x, struct err *reterr) must_check_;
+/* Are the snapshots that it reads from those of a transaction? */
+bool execute_keeps_pins(const struct execution *x);
+/* BEGIN, COMMIT and their like. x may be gone afterwards. */
+void execute_control(struct execution *x);
+/* Has the failure to wait for what is under way in the transaction's shards, or for their undoing?
+ * Then execute_fail() is called again. It is told of each part that has ended. */
+bool execute_must_wait(struct execution *x, const struct err *e);
+bool execute_is_failing(const struct execution *x);
+void execute_part_stopped(struct execution *x);
+/* The statement has failed with *ret_err: does that end its transaction? Then it is over, and what
+ * the client is told says so. True: it was the statement's own, and may begin again. */
+bool execute_is_free(const struct execution *x); /* nobody would notice a second attempt */
+bool execute_gave_up(struct execution *x, struct err *ret_err);
+/* A write that no shard can do alone gets a transaction of its own. */
+enum err_code execute_begin_own(struct execution *x, struct err *reterr) must_check_;
+/* The write is done, and e what came of it: commits a transaction of its own, or undoes what shards
+ * have done. True: done(x, e) runs later. */
+bool execute_finish_write(struct execution *x, const struct err *e,
+                          void (*done)(struct execution *x, const struct err *e));
+/* The innermost savepoint that it runs in. */
+uint64_t execute_savepoint(struct execution *x, size_t n_shards);
+/* Nothing of it goes on in a transaction; the client's: is_cancelled. */
+void execute_leave_transaction(struct execution *x, bool is_cancelled);
 
 /* ---- execute_explain.c */
 

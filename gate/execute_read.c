@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/wire.h"
 #include "gate/execute_int.h"
+#include "gate/transaction.h"
 
 enum {
         CHUNK_BYTES =
@@ -172,29 +173,47 @@ void execute_end_parts(struct execution *x)
 /* Of what a cut shows, each shard has to have said so. */
 static bool are_all_pinned(const struct execution *x, const struct scatter *s)
 {
-        for (size_t i = 0; x->cut && i < scatter_n_shards(s); i++)
+        for (size_t i = 0; (x->cut || execute_keeps_pins(x)) && i < scatter_n_shards(s); i++)
                 if (!scatter_shard_at(s, i)->pinned)
                         return false;
         return true;
+}
+
+/* Requests to a shard that takes part in the transaction go one after the other: each tells how
+ * many have been answered. */
+static enum err_code send_next_to_parts(struct execution *x, struct err *reterr)
+{
+        for (size_t i = 0; i < x->n_parts; i++)
+                if (x->parts[i].takes_part && !x->parts[i].scatter)
+                        return execute_send_read(x, i, reterr);
+        return ERR_OK;
 }
 
 static void on_part_end(void *arg, struct scatter *s, const struct err *e)
 {
         struct execution_part *part = arg;
         struct execution *x = part->x;
-        struct err unpinned;
+        struct err unpinned, unsent;
 
+        if (execute_is_failing(x)) {
+                execute_part_stopped(x);
+                return;
+        }
         if (e->code) {
                 execute_fail(x, e);
                 return;
         }
-        if (!are_all_pinned(x, s)) {
+        if (!part->takes_part && !are_all_pinned(x, s)) {
                 err_set(&unpinned, ERR_INTERNAL, "BAD_REPLY",
                         "a tablet has not told what its rows show");
                 execute_fail(x, &unpinned);
                 return;
         }
         x->n_parts_ended++;
+        if (part->takes_part && send_next_to_parts(x, &unsent)) {
+                execute_fail(x, &unsent);
+                return;
+        }
         if (execute_has_rounds(x))
                 execute_rounds_ended(x, part->index);
         else if (x->n_parts_ended == x->n_parts)
@@ -264,7 +283,10 @@ enum err_code execute_send_part(struct execution *x, size_t part, const uint64_t
                 .catalog = x->catalog,
                 .shard_bits = bits,
                 .deadline_us = x->request.deadline_us,
-                .is_open = x->cut && !execute_cut_is_accepted(x),
+                .keep_going = x->parts[part].takes_part,
+                .is_open = x->cut && !execute_cut_is_accepted(x) && !x->parts[part].takes_part,
+                .transaction = x->transaction,
+                .takes_part = x->parts[part].takes_part,
                 .events = events,
                 .arg = &x->parts[part],
         };
@@ -272,6 +294,8 @@ enum err_code execute_send_part(struct execution *x, size_t part, const uint64_t
         if (arena_is_exhausted(x->arena))
                 return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
                                "the statement needs too much memory");
+        if (o.takes_part)
+                o.savepoint = execute_savepoint(x, x->run->read_only ? 1 : x->n_write_shards);
         x->parts[part].scatter = scatter_execute(&o, request);
         return ERR_OK;
 }
@@ -282,7 +306,8 @@ void execute_make_read(const struct execution *x, size_t slot, struct tablet_exe
         const struct plan_part *part = &x->run->parts[s->index];
 
         execute_fill_request(x, part, ret_request);
-        execute_cut_fill(x, ret_request);
+        if (!s->takes_part)
+                execute_cut_fill(x, ret_request);
         if (s->keyed) {
                 ret_request->sql = s->keyed->sql;
                 ret_request->n_sql_bytes = strlen(s->keyed->sql);
@@ -316,13 +341,53 @@ enum err_code execute_send_read(struct execution *x, size_t slot, struct err *re
         return execute_send_part(x, slot, x->parts[slot].bits, &request, &events, reterr);
 }
 
+/* What goes to shards that take part in the transaction gets slots of its own. */
+static enum err_code split_slots(struct execution *x, struct err *reterr)
+{
+        size_t n = x->n_parts, n_words = scatter_n_words(x->catalog);
+
+        for (size_t i = 0; i < n; i++) {
+                struct execution_part *part = &x->parts[i], *other = &x->parts[x->n_parts];
+                size_t n_other = 0;
+
+                *other = *part;
+                other->bits = execute_alloc_bits(x);
+                if (!other->bits)
+                        return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
+                                       "the statement needs too much memory");
+                memset(other->bits, 0, n_words * sizeof(*other->bits));
+                for (uint32_t k = 0; k < x->transaction->n_shards; k++) {
+                        uint64_t bit = UINT64_C(1) << k % 64;
+
+                        if (!(part->bits[k / 64] & bit) ||
+                            !transaction_takes_part(x->transaction, k))
+                                continue;
+                        n_other++;
+                        other->bits[k / 64] |= bit;
+                }
+                if (!n_other)
+                        continue;
+                other->takes_part = true;
+                other->n_shards = n_other;
+                if (n_other == part->n_shards) {
+                        *part = *other;
+                        continue;
+                }
+                for (size_t k = 0; k < n_words; k++)
+                        part->bits[k] &= ~other->bits[k];
+                part->n_shards -= n_other;
+                x->n_parts++;
+        }
+        return ERR_OK;
+}
+
 /* Where each part goes, those that wait for keys at most; and whether they have to show one moment.
  */
 static enum err_code route_parts(struct execution *x, struct err *reterr)
 {
         size_t n = x->run->n_parts;
 
-        x->parts = arena_calloc(x->arena, execute_rounds_room(x->run), sizeof(*x->parts));
+        x->parts = arena_calloc(x->arena, 2 * execute_rounds_room(x->run), sizeof(*x->parts));
         for (size_t i = 0; x->parts && i < n; i++) {
                 struct execution_part *part = &x->parts[i];
                 enum err_code rc;
@@ -341,6 +406,8 @@ static enum err_code route_parts(struct execution *x, struct err *reterr)
                 return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
                                "the statement needs too much memory");
         x->n_parts = n;
+        if (x->transaction && split_slots(x, reterr))
+                return reterr->code;
         return execute_cut_begin(x, reterr);
 }
 
@@ -354,9 +421,11 @@ static void send_parts(struct execution *x)
                 return;
         }
         rc = route_parts(x, &e);
-        for (size_t i = 0; !rc && i < x->run->n_parts; i++)
-                if (!execute_rounds_waits(x, i))
+        for (size_t i = 0; !rc && i < x->n_parts; i++)
+                if (!x->parts[i].takes_part && !execute_rounds_waits(x, x->parts[i].index))
                         rc = execute_send_read(x, i, &e);
+        if (!rc)
+                rc = send_next_to_parts(x, &e);
         if (rc)
                 execute_fail(x, &e);
 }

@@ -23,12 +23,13 @@ size_t execute_rounds_room(const struct plan *p)
         return n;
 }
 
-/* How often the cut may be lost before a statement does without rounds. */
+/* How often the cut may be lost before a statement does without rounds. In a transaction, all that
+ * a statement reads for the first time is pinned at once. */
 enum { MAX_LOST = 2 };
 
 bool execute_has_rounds(const struct execution *x)
 {
-        if (x->n_lost >= MAX_LOST)
+        if (x->n_lost >= MAX_LOST || x->transaction)
                 return false;
         for (size_t i = 0; i < x->run->n_parts; i++)
                 if (x->run->parts[i].after)
@@ -38,7 +39,7 @@ bool execute_has_rounds(const struct execution *x)
 
 bool execute_rounds_waits(const struct execution *x, size_t part)
 {
-        return x->run->parts[part].after && x->n_lost < MAX_LOST;
+        return x->run->parts[part].after && execute_has_rounds(x);
 }
 
 enum err_code execute_rounds_note(struct execution *x, size_t part, const uint8_t *result,

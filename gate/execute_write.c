@@ -339,6 +339,12 @@ void execute_write(struct execution *x)
         struct err e = ERR_INIT;
 
         assert(x->run->n_parts == 1 && !x->run->finish_sql);
+        if (x->transaction) {
+                err_set(&e, ERR_UNIMPLEMENTED, "TRANSACTIONS",
+                        "writes inside transactions are not there yet");
+                execute_fail(x, &e);
+                return;
+        }
         if (x->request.n_request_id_bytes && execute_check_request_id(x, &e)) {
                 execute_fail(x, &e);
                 return;

@@ -57,6 +57,9 @@ enum err_code plan_explain(struct planner *p)
                         p->reterr->offset += (int)start;
                 return rc;
         }
+        if (p->plan->explained->kind == PLAN_TRANSACTION)
+                return err_set(p->reterr, ERR_UNIMPLEMENTED, "TRANSACTIONS",
+                               "there is nothing to explain of what begins or ends a transaction");
         p->plan->kind = PLAN_EXPLAIN;
         p->plan->read_only = true;
         if (st->explain == SQL_EXPLAIN_QUERY_PLAN) {

@@ -8,7 +8,9 @@
 #include "gate/finish.h"
 #include "gate/refresher.h"
 #include "gate/sequence.h"
+#include "gate/session.h"
 #include "gate/stats.h"
+#include "gate/transaction.h"
 
 enum {
         MAX_PENDING = 65536,           /* requests under way on one stream */
@@ -82,6 +84,22 @@ static void start_topology(struct gate *g, const char *address)
         g->listener.on_change = on_topology_change;
 }
 
+static void start_sessions(struct gate *g)
+{
+        const struct gate_options *o = &g->options;
+        const struct sessions_options so = {
+                .gate = g,
+                .loop = g->loop,
+                .gate_id = o->id,
+                .max_sessions = o->max_sessions,
+                .idle_ms = o->session_idle_ms,
+                .transaction_idle_ms = o->transaction_idle_ms,
+        };
+
+        g->transactions = transactions_new(g);
+        g->sessions = sessions_new(&so);
+}
+
 void gate_start(struct gate *g, const char *address)
 {
         const struct gate_options *o = &g->options;
@@ -106,6 +124,7 @@ void gate_start(struct gate *g, const char *address)
         start_tablets(g);
         start_topology(g, address);
         g->sequences = sequences_new(g);
+        start_sessions(g);
         g->ddl = ddl_driver_new(g);
         g->refresher = refresher_new(g);
         /* Listeners run the last to come first: tablets are known before anyone asks for them. */
@@ -121,6 +140,8 @@ void gate_stop(struct gate *g)
         binds_finish(&g->binds, g->loop);
         g->pool = pool_free(g->pool);
         g->sequences = sequences_free(g->sequences);
+        g->sessions = sessions_free(g->sessions);
+        g->transactions = transactions_free(g->transactions);
         g->tablets = tablets_free(g->tablets);
         g->plans = plan_cache_free(g->plans);
         g->topology = topology_free(g->topology);

@@ -37,6 +37,8 @@ struct gate_options {
         uint64_t max_result_rows, max_result_bytes;
         uint64_t results_memory; /* rows of answers in one piece, all together */
         uint64_t max_batch_statements;
+        uint64_t max_sessions, session_idle_ms;
+        uint64_t transaction_idle_ms, transaction_limit_ms; /* 0: no limit */
         uint64_t plan_cache_bytes;
         uint64_t finish_memory;       /* per statement */
         uint64_t finish_total_memory; /* likewise */
@@ -45,6 +47,8 @@ struct gate_options {
 };
 
 struct sequences;    /* gate/sequence.h */
+struct sessions;     /* gate/session.h */
+struct transactions; /* gate/transaction.h */
 struct ddl_driver;   /* gate/ddl.h */
 struct gate_metrics; /* gate/stats.h */
 struct finishes;     /* gate/finish.h */
@@ -62,6 +66,8 @@ struct gate {
         struct finishes *finishes;
         struct binds binds;
         struct sequences *sequences;
+        struct sessions *sessions;
+        struct transactions *transactions;
         struct ddl_driver *ddl;
         struct refresher *refresher;
         struct gate_metrics *metrics;      /* any thread */

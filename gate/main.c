@@ -34,7 +34,7 @@ static void on_topology(struct topology_listener *l)
 {
         struct process *p = CONTAINER_OF(l, struct process, listener);
 
-        if (atomic_exchange(&p->ready, true))
+        if (!topology_epoch(p->gate.topology) || atomic_exchange(&p->ready, true))
                 return;
         rpc_server_set_serving(p->server, true);
         log_event(LOG_INFO, "ready", "topology_version=%llu",

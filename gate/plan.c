@@ -37,6 +37,7 @@ const char *plan_kind_name(enum plan_kind kind)
                 [PLAN_DDL] = "ddl",
                 [PLAN_EXPLAIN] = "explain",
                 [PLAN_ANALYZE] = "analyze",
+                [PLAN_TRANSACTION] = "transaction",
         };
 
         return names[kind];
@@ -363,8 +364,6 @@ static enum err_code refuse(struct planner *p)
                 const char *reason;
                 const char *msg;
         } refusals[] = {
-                { SQL_TRANSACTION, "TRANSACTIONS",
-                  "transactions are not there yet: every statement commits by itself" },
                 { SQL_ATTACH, "ATTACH", "ATTACH is refused: a keyspace is one database" },
                 { SQL_DETACH, "ATTACH", "DETACH is refused: a keyspace is one database" },
                 { SQL_VACUUM, "VACUUM",
@@ -425,6 +424,8 @@ static enum err_code choose(struct planner *p, const char *sql, size_t n_bytes)
                 return rc ? rc : plan_analyze(p);
         case SQL_PRAGMA:
                 return plan_pragma(p);
+        case SQL_TRANSACTION:
+                return plan_control(p);
         case SQL_CREATE_TABLE:
         case SQL_CREATE_INDEX:
         case SQL_CREATE_VIEW:

@@ -12,6 +12,7 @@
 #include "common/value.h"
 #include "gate/catalog.h"
 #include "gate/route.h"
+#include "gate/savepoints.h"
 
 enum plan_kind {
         PLAN_LOCAL = 0, /* no table: the finish statement alone */
@@ -24,7 +25,8 @@ enum plan_kind {
         PLAN_GATHER,
         PLAN_DDL,
         PLAN_EXPLAIN,
-        PLAN_ANALYZE, /* part 0 for the shards, `table` or all tables: gate/analyze.h */
+        PLAN_ANALYZE,     /* part 0 for the shards, `table` or all tables: gate/analyze.h */
+        PLAN_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK, savepoints */
         PLAN_N_KINDS,
 };
 
@@ -92,6 +94,12 @@ struct plan_ddl {
         const char *drop_object;
 };
 
+/* PLAN_TRANSACTION */
+struct plan_control {
+        enum savepoints_verb verb;
+        const char *name; /* of the savepoint; NULL */
+};
+
 struct plan {
         enum plan_kind kind;
         bool read_only; /* as sqlite3_stmt_readonly */
@@ -127,7 +135,8 @@ struct plan {
                             gives none */
         size_t n_insert_ids;
 
-        struct plan_ddl *ddl;      /* PLAN_DDL */
+        struct plan_ddl *ddl; /* PLAN_DDL */
+        const struct plan_control *control;
         struct plan *explained;    /* PLAN_EXPLAIN: rows are made by gate/explain.h */
         bool analyze;              /* EXPLAIN ANALYZE */
         const uint8_t *query_plan; /* EXPLAIN QUERY PLAN: its rows, fields 2 of a ResultSet;

@@ -186,6 +186,7 @@ enum err_code check_sets(struct planner *p, const struct catalog_table *t,
 enum err_code write_reads_shards(struct planner *p); /* the refusal */
 enum err_code plan_ddl(struct planner *p);
 enum err_code plan_analyze(struct planner *p);
+enum err_code plan_control(struct planner *p);
 enum err_code plan_nothing(struct planner *p); /* the statement does nothing */
 enum err_code plan_explain(struct planner *p);
 /* Makes p the EXPLAIN QUERY PLAN of the plan of its body. */

@@ -144,18 +144,25 @@ static enum err_code decode_options(const struct wire_field *options,
         }
         if (r.failed)
                 return fail_malformed(reterr);
-        if (isolation > SHOAL__V1__ISOLATION__ISOLATION_READ_COMMITTED)
+        if (isolation > SHOAL__V1__ISOLATION__ISOLATION_SERIALIZABLE)
                 return err_set(reterr, ERR_UNIMPLEMENTED, "ISOLATION",
-                               "isolation levels above READ_COMMITTED are not implemented yet");
+                               "there is no such isolation level");
+        /* What a statement reads is one moment, so that it is serializable by itself. */
+        request->isolation = request_isolation(isolation);
         return ERR_OK;
 }
 
-static enum err_code refuse_sessions(const struct wire_field *f, struct err *reterr)
+enum coordinator_isolation request_isolation(uint64_t isolation)
 {
-        if (!f->n_bytes)
-                return ERR_OK;
-        return err_set(reterr, ERR_UNIMPLEMENTED, "TRANSACTIONS",
-                       "sessions and transactions are not implemented yet");
+        switch (isolation) {
+        case SHOAL__V1__ISOLATION__ISOLATION_READ_UNCOMMITTED:
+        case SHOAL__V1__ISOLATION__ISOLATION_READ_COMMITTED:
+                return COORDINATOR_READ_COMMITTED;
+        case SHOAL__V1__ISOLATION__ISOLATION_SERIALIZABLE:
+                return COORDINATOR_SERIALIZABLE;
+        default:
+                return COORDINATOR_SNAPSHOT;
+        }
 }
 
 enum err_code request_decode_execute(const uint8_t *message, size_t n_bytes,
@@ -163,7 +170,7 @@ enum err_code request_decode_execute(const uint8_t *message, size_t n_bytes,
                                      struct execute_request *ret_request, struct err *reterr)
 {
         struct wire_reader r = wire_reader(message, n_bytes);
-        struct execute_request q = { .sql = "" };
+        struct execute_request q = { .sql = "", .isolation = COORDINATOR_SNAPSHOT };
         enum err_code rc = ERR_OK;
         struct wire_field f;
 
@@ -180,7 +187,8 @@ enum err_code request_decode_execute(const uint8_t *message, size_t n_bytes,
                         rc = take_sql(&f, limits, &q, reterr);
                         break;
                 case 5:
-                        rc = refuse_sessions(&f, reterr);
+                        q.session = (const char *)f.data;
+                        q.n_session_bytes = f.n_bytes;
                         break;
                 case 6:
                         q.request_id = (const char *)f.data;
@@ -225,7 +233,9 @@ static enum err_code decode_batch_field(const struct wire_field *f, struct reque
                     (struct request_statement){ f->data, f->n_bytes };
                 return ERR_OK;
         case 3:
-                return refuse_sessions(f, reterr);
+                q->session = (const char *)f->data;
+                q->n_session_bytes = f->n_bytes;
+                return ERR_OK;
         case 5:
                 q->request_id = (const char *)f->data;
                 q->n_request_id_bytes = f->n_bytes;
@@ -243,7 +253,7 @@ enum err_code request_decode_batch(const uint8_t *message, size_t n_bytes,
 {
         struct wire_reader counter = wire_reader(message, n_bytes);
         struct wire_reader r = counter;
-        struct request_batch b = { 0 };
+        struct request_batch b = { .common.isolation = COORDINATOR_SNAPSHOT };
         enum err_code rc = ERR_OK;
         struct wire_field f;
         size_t n = 0;

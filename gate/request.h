@@ -18,11 +18,14 @@ struct request_limits {
 
 /* Of an ExecuteRequest. Everything refers to message or lies in the arena. ERR_INVALID (reason
  * BAD_REQUEST, BAD_VALUE): malformed, or text that is not plain UTF-8; ERR_UNIMPLEMENTED (reason
- * TRANSACTIONS, ISOLATION). Fills keyspace to read_only. */
+ * TRANSACTIONS). Fills keyspace to isolation, and session. */
 enum err_code request_decode_execute(const uint8_t *message, size_t n_bytes,
                                      const struct request_limits *limits, struct arena *arena,
                                      struct execute_request *ret_request,
                                      struct err *reterr) must_check_;
+
+/* Of Isolation in api.proto. */
+enum coordinator_isolation request_isolation(uint64_t isolation);
 
 struct request_statement {
         const uint8_t *data; /* a Statement, encoded */
@@ -32,6 +35,7 @@ struct request_batch {
         struct execute_request common; /* what all its statements share */
         struct request_statement *statements;
         size_t n_statements;
+        bool atomic;
 };
 /* Of an ExecuteBatchRequest; its statements are decoded one by one. */
 enum err_code request_decode_batch(const uint8_t *message, size_t n_bytes,

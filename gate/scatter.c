@@ -7,12 +7,15 @@
 #include <string.h>
 
 #include "gate/shard_bits.h"
+#include "gate/transaction.h"
 
 /* One request to one tablet. */
 struct scatter_call {
         struct tablet_call call;
         struct scatter *scatter;
         const char *tablet_id;
+        uint64_t pin; /* of a transaction, that its shards are read by; 0: none */
+        uint32_t pin_round;
         const uint32_t *order; /* the request's shards, as indexes into the scatter's */
         uint32_t n;
         struct scatter_call
@@ -23,9 +26,11 @@ struct scatter_call {
 struct scatter {
         struct tablets *tablets;
         struct catalog *catalog;
+        struct transaction *transaction; /* NULL: none */
         const struct scatter_events *events;
         void *arg;
-        bool keep_going, is_open;
+        bool keep_going, is_open, takes_part;
+        uint64_t savepoint;
         bool *freed;       /* set when it is */
         struct err *error; /* the first */
         uint32_t n_shards, n_first_calls;
@@ -115,6 +120,14 @@ static void pass_on(struct scatter *s, struct scatter_shard *sh, const struct ta
                 s->freed = NULL;
 }
 
+static void end_early(struct scatter *s)
+{
+        if (s->keep_going)
+                return;
+        abandon_calls(s);
+        end_scatter(s);
+}
+
 static void on_call_reply(struct tablet_call *call, const struct tablet_reply *r)
 {
         struct scatter_call *sc = CONTAINER_OF(call, struct scatter_call, call);
@@ -128,6 +141,8 @@ static void on_call_reply(struct tablet_call *call, const struct tablet_reply *r
         }
         if (sh->ended)
                 return;
+        if (s->takes_part && r->end)
+                transaction_note_reply(s->transaction, sh->index, r, r->failure);
         take_numbers(sh, r);
         if (!r->failure && (!sh->ended || sh->pinned || !s->is_open)) {
                 pass_on(s, sh, r);
@@ -136,10 +151,7 @@ static void on_call_reply(struct tablet_call *call, const struct tablet_reply *r
         err_set(&unpinned, ERR_INTERNAL, "BAD_REPLY", "tablet %s has not told what its rows show",
                 sc->tablet_id);
         note_failure(s, sh, r->failure ? r->failure : &unpinned);
-        if (s->keep_going)
-                return;
-        abandon_calls(s);
-        end_scatter(s);
+        end_early(s);
 }
 
 static void check_end(struct scatter *s)
@@ -147,7 +159,7 @@ static void check_end(struct scatter *s)
         if (s->error && !s->keep_going) {
                 abandon_calls(s);
                 end_scatter(s);
-        } else if (!s->n_calls_left && !s->is_open) {
+        } else if (!s->n_calls_left && (!s->is_open || s->error)) {
                 end_scatter(s);
         }
 }
@@ -161,15 +173,40 @@ static void on_call_end(struct tablet_call *call, const struct err *e)
         for (uint32_t i = 0; e->code && i < sc->n; i++) {
                 struct scatter_shard *sh = &s->shards[sc->order[i]];
 
-                if (sh->call == sc && !sh->ended)
-                        note_failure(s, sh, e);
+                if (sh->call != sc || sh->ended)
+                        continue;
+                if (s->takes_part)
+                        transaction_note_lost(s->transaction, sh->index);
+                note_failure(s, sh, e);
         }
         check_end(s);
 }
 
 static const struct tablet_call_events call_events = { on_call_reply, on_call_end };
 
-/* Puts the shards whose bits are set into one call per tablet. */
+static bool fits(const struct scatter *s, const struct scatter_call *c, const char *tablet_id,
+                 size_t shard)
+{
+        const struct transaction *t = s->takes_part ? NULL : s->transaction;
+
+        if (c->tablet_id != tablet_id && strcmp(c->tablet_id, tablet_id) != 0)
+                return false;
+        return !t || (c->pin == t->shards[shard].pin &&
+                      (!c->pin || c->pin_round == t->shards[shard].round));
+}
+
+static void begin_call(struct scatter *s, const char *tablet_id, size_t shard)
+{
+        struct scatter_call *c = &s->calls[s->n_first_calls++];
+
+        c->tablet_id = tablet_id;
+        if (!s->transaction || s->takes_part)
+                return;
+        c->pin = s->transaction->shards[shard].pin;
+        c->pin_round = s->transaction->shards[shard].round;
+}
+
+/* Puts the shards whose bits are set into one call per tablet, and pin of a transaction. */
 static void group_shards(struct scatter *s, const uint64_t *bits)
 {
         const struct shard_map *map = catalog_shards(s->catalog);
@@ -182,10 +219,10 @@ static void group_shards(struct scatter *s, const uint64_t *bits)
 
                 if (!shard_bits_has(bits, i))
                         continue;
-                while (k < s->n_first_calls && strcmp(s->calls[k].tablet_id, e->tablet) != 0)
+                while (k < s->n_first_calls && !fits(s, &s->calls[k], e->tablet, i))
                         k++;
                 if (k == s->n_first_calls)
-                        s->calls[s->n_first_calls++].tablet_id = e->tablet;
+                        begin_call(s, e->tablet, i);
                 s->calls[k].n++;
         }
         for (uint32_t k = 0; k < s->n_first_calls; k++) {
@@ -199,7 +236,7 @@ static void group_shards(struct scatter *s, const uint64_t *bits)
 
                 if (!shard_bits_has(bits, i))
                         continue;
-                while (c->tablet_id != e->tablet && strcmp(c->tablet_id, e->tablet) != 0)
+                while (!fits(s, c, e->tablet, i))
                         c++;
                 at = (uint32_t)(c->order - s->order) + c->n++;
                 s->order[at] = at;
@@ -237,7 +274,10 @@ static struct scatter *make_scatter(const struct scatter_options *o)
         s->arg = o->arg;
         s->keep_going = o->keep_going;
         s->is_open = o->is_open;
+        s->transaction = o->transaction;
         s->n_shards = (uint32_t)n;
+        s->takes_part = o->takes_part;
+        s->savepoint = o->savepoint;
         group_shards(s, o->shard_bits);
         s->n_calls_left = s->n_first_calls;
         for (uint32_t i = 0; i < s->n_first_calls; i++) {
@@ -256,7 +296,45 @@ static unsigned pin_lane(uint64_t pin)
  * way. */
 static unsigned lane_of(const struct scatter *s, const struct scatter_call *c, uint64_t pin)
 {
+        if (s->transaction)
+                return s->transaction->lane;
         return pin ? pin_lane(pin) : s->shards[c->order[0]].index * 2654435761U >> 16;
+}
+
+static void send_execute(struct scatter *s, struct scatter_call *c,
+                         const struct tablet_shard *names, const struct tablet_execute *x,
+                         int64_t deadline_us)
+{
+        tablet_call_execute(&c->call, s->tablets, tablets_find(s->tablets, c->tablet_id),
+                            lane_of(s, c, x->pin), names, c->n, x, deadline_us);
+}
+
+/* What the transaction knows of the call's shards, malloc'ed. */
+static struct tablet_part *take_parts(const struct scatter *s, const struct scatter_call *c)
+{
+        struct tablet_part *parts = xcalloc(c->n, sizeof(*parts));
+
+        for (uint32_t i = 0; i < c->n; i++)
+                parts[i] = transaction_take_part(s->transaction, s->shards[c->order[i]].index,
+                                                 s->savepoint);
+        return parts;
+}
+
+static void send_part(struct scatter *s, struct scatter_call *c, const struct tablet_execute *x,
+                      int64_t deadline_us)
+{
+        cleanup_(freep) struct tablet_part *parts = take_parts(s, c);
+        const struct tablet_participation p = {
+                .id = s->transaction->id,
+                .age = s->transaction->age.first_start,
+                .parts = parts,
+                .savepoint = s->savepoint,
+        };
+        struct tablet_execute copy = *x;
+
+        copy.transaction = &p;
+        copy.cheap = false;
+        send_execute(s, c, &s->names[c->order[0]], &copy, deadline_us);
 }
 
 struct scatter *scatter_execute(const struct scatter_options *o, const struct tablet_execute *x)
@@ -265,10 +343,34 @@ struct scatter *scatter_execute(const struct scatter_options *o, const struct ta
 
         for (uint32_t i = 0; i < s->n_first_calls; i++) {
                 struct scatter_call *c = &s->calls[i];
+                struct tablet_execute copy = *x;
 
-                tablet_call_execute(&c->call, s->tablets, tablets_find(s->tablets, c->tablet_id),
-                                    lane_of(s, c, x->pin), &s->names[c->order[0]], c->n, x,
-                                    o->deadline_us);
+                if (c->pin) {
+                        copy.pin = c->pin;
+                        copy.pin_round = c->pin_round;
+                        copy.keep_pin = true;
+                }
+                if (s->takes_part)
+                        send_part(s, c, x, o->deadline_us);
+                else
+                        send_execute(s, c, &s->names[c->order[0]], &copy, o->deadline_us);
+        }
+        return s;
+}
+
+struct scatter *scatter_undo(const struct scatter_options *o, const struct tablet_transaction *x)
+{
+        struct scatter *s = make_scatter(o);
+
+        for (uint32_t i = 0; i < s->n_first_calls; i++) {
+                struct scatter_call *c = &s->calls[i];
+                cleanup_(freep) struct tablet_part *parts = take_parts(s, c);
+                struct tablet_transaction copy = *x;
+
+                copy.parts = parts;
+                tablet_call_transaction(
+                    &c->call, s->tablets, tablets_find(s->tablets, c->tablet_id),
+                    s->transaction->lane, &s->names[c->order[0]], c->n, &copy, o->deadline_us);
         }
         return s;
 }
@@ -346,8 +448,7 @@ static void send_again(struct scatter *s, struct scatter_call *c, const struct t
         c->next = s->again;
         s->again = c;
         s->n_calls_left++;
-        tablet_call_execute(&c->call, s->tablets, tablets_find(s->tablets, c->tablet_id),
-                            lane_of(s, c, x->pin), names, c->n, x, deadline_us);
+        send_execute(s, c, names, x, deadline_us);
         free(names);
 }
 
@@ -394,8 +495,34 @@ void scatter_release_pin(const struct scatter *s, uint64_t pin,
                 for (size_t k = 0; k < n_earlier && !told; k++)
                         told = reaches(earlier[k], id);
                 if (!told)
-                        tablet_release_pin(tablets_find(s->tablets, id), pin_lane(pin), pin);
+                        tablet_release_pin(tablets_find(s->tablets, id),
+                                           lane_of(s, &s->calls[i], pin), pin);
         }
+}
+
+static void stop_call(struct scatter_call *c)
+{
+        cleanup_(freep) uint32_t *all = xcalloc(c->n, sizeof(*all));
+
+        for (uint32_t i = 0; i < c->n; i++)
+                all[i] = i;
+        tablet_call_cancel_shards(&c->call, all, c->n);
+}
+
+bool scatter_stop(struct scatter *s)
+{
+        for (uint32_t i = 0; i < s->n_first_calls; i++)
+                stop_call(&s->calls[i]);
+        for (struct scatter_call *c = s->again; c; c = c->next)
+                stop_call(c);
+        s->is_open = false;
+        s->keep_going = true;
+        return s->n_calls_left > 0;
+}
+
+bool scatter_is_busy(const struct scatter *s)
+{
+        return s->n_calls_left > 0;
 }
 
 struct scatter *scatter_free(struct scatter *s)

@@ -12,6 +12,8 @@
 #include "gate/catalog.h"
 #include "gate/tablet_client.h"
 
+struct transaction;
+
 struct scatter;
 
 struct scatter_call;
@@ -50,6 +52,11 @@ struct scatter_options {
         int64_t deadline_us;        /* mono_us(); INT64_MAX: none */
         bool keep_going;            /* a failure does not stop the other shards */
         bool is_open; /* shards may be pinned again: it does not end well before scatter_close() */
+        /* NULL: none. takes_part: the shards run the statement in its write transaction, which is
+         * told what they answer. Else those that it has pinned are asked by those pins. */
+        struct transaction *transaction;
+        bool takes_part;
+        uint64_t savepoint; /* with takes_part: the innermost that the statement is in */
         const struct scatter_events *events;
         void *arg;
 };
@@ -59,6 +66,8 @@ struct scatter_options {
 struct scatter *scatter_execute(const struct scatter_options *o, const struct tablet_execute *x);
 struct scatter *scatter_change_schema(const struct scatter_options *o,
                                       const struct tablet_change_schema *x);
+/* Undoes on shards that take part in o->transaction what x says; x->parts are filled in. */
+struct scatter *scatter_undo(const struct scatter_options *o, const struct tablet_transaction *x);
 /* Of an open one: the shards with these bits begin anew with x, whatever they have said is void. */
 void scatter_pin_again(struct scatter *s, const uint64_t *bits, const struct tablet_execute *x,
                        int64_t deadline_us);
@@ -67,6 +76,11 @@ void scatter_close(struct scatter *s);
 /* The tablets let go of the pin; but for those that `earlier` have told already. */
 void scatter_release_pin(const struct scatter *s, uint64_t pin,
                          const struct scatter *const *earlier, size_t n_earlier);
+/* Asks the tablets to stop: what has not ended fails soon. on_end comes when all have; or never, if
+ * nothing is under way (false). */
+bool scatter_stop(struct scatter *s);
+/* Is anything under way? */
+bool scatter_is_busy(const struct scatter *s);
 /* Stops what is still under way, without events. Accepts NULL, returns NULL. */
 struct scatter *scatter_free(struct scatter *s);
 /* n_bytes of the rows of shard i have been consumed. */

@@ -5,6 +5,7 @@
 
 #include "common/wire.h"
 #include "gate/service_int.h"
+#include "gate/session.h"
 #include "gate/stats.h"
 #include "proto/descriptors.h"
 
@@ -73,8 +74,10 @@ static void free_unary(struct unary_call *u)
 static void release_unary(struct unary_call *u)
 {
         struct arena *arena = u->x.arena;
+        struct session *session = u->x.session;
 
         execution_done(&u->x);
+        session_leave(session);
         result_clear(&u->result);
         if (spare.n >= MAX_SPARE_CALLS || arena_bytes(arena) > MAX_SPARE_ARENA_BYTES) {
                 free_unary(u);
@@ -114,6 +117,7 @@ static void on_unary_end(struct execution *x, const struct err *e)
         u->result.columns = x->plan->columns;
         u->result.n_columns_bytes = x->plan->n_columns_bytes;
         message_add_result(&m, 1, &u->result);
+        service_add_session(&m.head, x->session);
         if (x->stats.n_bytes)
                 wire_add_bytes(&m.head, 4, x->stats.data, x->stats.n_bytes);
         rpc_call_reply(u->call, message_take(&m));
@@ -146,6 +150,11 @@ void service_execute(struct rpc_call *call, void *arg)
         if (request_decode_execute(message, n_bytes, &limits, u->x.arena, &u->x.request, &e)) {
                 stats_note_statement(g->metrics, -1, &e, 0, 0, 0);
                 rpc_call_fail(call, &e);
+                release_unary(u);
+                return;
+        }
+        if (!service_enter(call, g, u->x.request.session, u->x.request.n_session_bytes, false,
+                           &u->x.session)) {
                 release_unary(u);
                 return;
         }
@@ -218,7 +227,7 @@ static void refuse(struct rpc_call *call, void *arg)
 
         (void)arg;
         err_set(&e, ERR_UNIMPLEMENTED, "TRANSACTIONS",
-                "sessions and transactions are not implemented yet");
+                "looking transactions up is not implemented yet");
         rpc_call_fail(call, &e);
 }
 
@@ -233,11 +242,15 @@ enum err_code service_start(struct gate *g, struct rpc_server **ret_server, stru
                   .on_start = service_execute_batch,
                   .arg = g },
                 { .path = "/shoal.v1.Gate/Describe", .on_start = service_describe, .arg = g },
-                { .path = "/shoal.v1.Gate/OpenSession", .on_start = refuse },
-                { .path = "/shoal.v1.Gate/CloseSession", .on_start = refuse },
-                { .path = "/shoal.v1.Gate/Begin", .on_start = refuse },
-                { .path = "/shoal.v1.Gate/Commit", .on_start = refuse },
-                { .path = "/shoal.v1.Gate/Rollback", .on_start = refuse },
+                { .path = "/shoal.v1.Gate/OpenSession",
+                  .on_start = service_open_session,
+                  .arg = g },
+                { .path = "/shoal.v1.Gate/CloseSession",
+                  .on_start = service_close_session,
+                  .arg = g },
+                { .path = "/shoal.v1.Gate/Begin", .on_start = service_begin, .arg = g },
+                { .path = "/shoal.v1.Gate/Commit", .on_start = service_commit, .arg = g },
+                { .path = "/shoal.v1.Gate/Rollback", .on_start = service_rollback, .arg = g },
                 { .path = "/shoal.v1.Gate/GetTransaction", .on_start = refuse },
         };
         static const char *const services[] = { "shoal.v1.Gate", NULL };

@@ -8,6 +8,7 @@
 
 #include "common/wire.h"
 #include "gate/service_int.h"
+#include "gate/session.h"
 #include "gate/stats.h"
 
 enum { READ_AHEAD_BYTES = 128 << 10 };
@@ -55,11 +56,14 @@ static void drop_chunks(struct stream_call *s)
 
 static void free_stream(struct stream_call *s)
 {
+        struct session *session = s->x.session;
+
         drop_chunks(s);
         free_chunk(s->writing);
         execution_done(&s->x);
         arena_free(s->x.arena);
         free(s);
+        session_leave(session);
 }
 
 static void on_stream_written(struct rpc_call *call, bool ok)
@@ -109,12 +113,15 @@ static void write_chunk(struct stream_call *s)
         write_message(s, &m);
 }
 
-static void write_stats(struct stream_call *s)
+/* What is told last: where it ran, and how. */
+static void write_last(struct stream_call *s)
 {
         struct message m = { 0 };
 
         s->sent_last = true;
-        wire_add_bytes(&m.head, 4, s->x.stats.data, s->x.stats.n_bytes);
+        service_add_session(&m.head, s->x.session);
+        if (s->x.stats.n_bytes)
+                wire_add_bytes(&m.head, 4, s->x.stats.data, s->x.stats.n_bytes);
         write_message(s, &m);
 }
 
@@ -130,8 +137,8 @@ static void write_next(struct stream_call *s)
                 write_columns(s);
         } else if (s->first) {
                 write_chunk(s);
-        } else if (s->ended && s->x.stats.n_bytes && !s->sent_last) {
-                write_stats(s);
+        } else if (s->ended && (s->x.stats.n_bytes || s->x.session) && !s->sent_last) {
+                write_last(s);
         } else if (s->ended) {
                 rpc_call_end(s->call);
                 free_stream(s);
@@ -203,6 +210,11 @@ void service_execute_stream(struct rpc_call *call, void *arg)
         if (request_decode_execute(message, n_bytes, &limits, s->x.arena, &s->x.request, &e)) {
                 stats_note_statement(g->metrics, -1, &e, 0, 0, 0);
                 rpc_call_fail(call, &e);
+                free_stream(s);
+                return;
+        }
+        if (!service_enter(call, g, s->x.request.session, s->x.request.n_session_bytes, false,
+                           &s->x.session)) {
                 free_stream(s);
                 return;
         }

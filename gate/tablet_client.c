@@ -318,7 +318,8 @@ void tablet_call_execute(struct tablet_call *c, struct tablets *all, struct tabl
                          unsigned lane, const struct tablet_shard *shards, size_t n_shards,
                          const struct tablet_execute *x, int64_t deadline_us)
 {
-        struct tablet_stream *s = begin_call(c, all, tablet, lane, n_shards, x->write, deadline_us);
+        bool write = x->write && !x->transaction;
+        struct tablet_stream *s = begin_call(c, all, tablet, lane, n_shards, write, deadline_us);
         struct buf b = BUF_INIT(0);
 
         if (c->unsent)
@@ -342,6 +343,23 @@ void tablet_call_change_schema(struct tablet_call *c, struct tablets *all,
         if (!s || !begin_send(c, s, &b, 0))
                 return;
         tablet_wire_add_change_schema(&b, shards, n_shards, x);
+        send_frame(s, &b);
+}
+
+void tablet_call_transaction(struct tablet_call *c, struct tablets *all,
+                             struct tablet_client *tablet, unsigned lane,
+                             const struct tablet_shard *shards, size_t n_shards,
+                             const struct tablet_transaction *x, int64_t deadline_us)
+{
+        bool write = x->verb == TABLET_END;
+        struct tablet_stream *s = begin_call(c, all, tablet, lane, n_shards, write, deadline_us);
+        struct buf b = BUF_INIT(0);
+
+        if (c->unsent)
+                tablet_wire_add_transaction(c->unsent, shards, n_shards, x);
+        if (!s || !begin_send(c, s, &b, 0))
+                return;
+        tablet_wire_add_transaction(&b, shards, n_shards, x);
         send_frame(s, &b);
 }
 

@@ -13,6 +13,7 @@
 #include "common/hlc.h"
 #include "common/value.h"
 #include "rpc/loop.h"
+#include "txn/id.h"
 
 struct tablets; /* all the tablets this gate talks to */
 struct tablet_client;
@@ -53,6 +54,20 @@ struct tablet_shard {
         uint64_t epoch;
 };
 
+/* What a transaction knows of its part in a shard (ShardPart of internal.proto). */
+struct tablet_part {
+        uint64_t incarnation, n_statements;
+        uint64_t expect_c, max_c;
+};
+
+/* Participation of internal.proto. */
+struct tablet_participation {
+        struct txn_id id;
+        uint64_t age;
+        const struct tablet_part *parts; /* one for each shard of the request */
+        uint64_t savepoint;
+};
+
 /* Execute of internal.proto, which describes the members. All borrowed for the call of
  * tablet_call_execute(). */
 struct tablet_execute {
@@ -78,6 +93,29 @@ struct tablet_execute {
         const uint8_t *request_note;
         size_t n_note_bytes;
         bool with_columns; /* the opposite of omit_columns */
+        bool keep_pin;
+        const struct tablet_participation *transaction; /* NULL: none */
+};
+
+/* Savepoint, Prepare, Validate, EndTransaction and FindTransaction of internal.proto; each has the
+ * members it needs. All borrowed for the call of tablet_call_transaction(). */
+enum tablet_verb {
+        TABLET_SAVEPOINT = 0,
+        TABLET_PREPARE,
+        TABLET_VALIDATE,
+        TABLET_END,
+        TABLET_FIND,
+};
+struct tablet_transaction {
+        enum tablet_verb verb;
+        uint64_t keyspace_id;
+        struct txn_id id;
+        const struct tablet_part *parts; /* one for each shard of the request; or NULL */
+        const uint64_t *c;               /* likewise, of Validate */
+        const char *const *participants; /* of Prepare */
+        size_t n_participants;
+        uint64_t savepoint, min_ts, commit_ts, age;
+        bool commit, fence;
 };
 
 struct tablet_change_schema {
@@ -103,6 +141,7 @@ struct tablet_reply {
         const uint8_t *request_note;
         size_t n_note_bytes;
         bool replayed;
+        uint64_t incarnation, n_statements, last_ts;
 };
 
 struct tablet_call;
@@ -110,8 +149,9 @@ struct tablet_call;
 struct tablet_call_events {
         void (*on_reply)(struct tablet_call *c, const struct tablet_reply *r);
         /* Once, last. ERR_OK: every shard has said its end. ERR_UNAVAILABLE (reason TABLET_AWAY):
-         * nothing was executed, or it was a read. ERR_UNKNOWN (reason OUTCOME_UNKNOWN): a write was
-         * sent and its reply is lost. ERR_DEADLINE. */
+         * nothing was executed, or it was a read, or a write in a transaction, which is undone
+         * there. ERR_UNKNOWN (reason OUTCOME_UNKNOWN): a write was sent and its reply is lost.
+         * ERR_DEADLINE. */
         void (*on_end)(struct tablet_call *c, const struct err *e);
 };
 
@@ -144,6 +184,12 @@ void tablet_call_change_schema(struct tablet_call *c, struct tablets *all,
                                struct tablet_client *tablet, const struct tablet_shard *shards,
                                size_t n_shards, const struct tablet_change_schema *x,
                                int64_t deadline_us);
+/* A break of the stream is ERR_UNKNOWN (reason OUTCOME_UNKNOWN) of TABLET_END, and ERR_UNAVAILABLE
+ * of the others. */
+void tablet_call_transaction(struct tablet_call *c, struct tablets *all,
+                             struct tablet_client *tablet, unsigned lane,
+                             const struct tablet_shard *shards, size_t n_shards,
+                             const struct tablet_transaction *x, int64_t deadline_us);
 /* The caller has consumed n_bytes of rows (Execute.window_bytes). */
 void tablet_call_credit(struct tablet_call *c, uint64_t n_bytes);
 /* Asks the tablet to stop, if it was sent; no event runs any more and c may be freed. Also when

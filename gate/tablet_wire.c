@@ -7,7 +7,8 @@
 
 enum { REQUEST_ID = 1, REQUEST_TIMEOUT_US = 2, REQUEST_HLC = 3 };
 enum { REQUEST_EXECUTE = 4, REQUEST_CANCEL = 5, REQUEST_CREDIT = 6, REQUEST_CHANGE_SCHEMA = 7 };
-enum { REQUEST_MORE = 8, REQUEST_RELEASE = 9 };
+enum { REQUEST_MORE = 8, REQUEST_RELEASE = 9, REQUEST_SAVEPOINT = 10, REQUEST_PREPARE = 11 };
+enum { REQUEST_VALIDATE = 12, REQUEST_END = 13, REQUEST_FIND = 14 };
 enum { REPLY_ID = 1, REPLY_HLC = 2, REPLY_SHARDS = 3, REPLY_END = 4, REPLY_MORE = 5 };
 
 void tablet_wire_add_head(struct buf *b, uint64_t id, uint64_t timeout_us, uint64_t hlc)
@@ -32,6 +33,40 @@ static void add_bytes_nz(struct buf *b, uint32_t field, const void *p, size_t n_
 {
         if (n_bytes)
                 wire_add_bytes(b, field, p, n_bytes);
+}
+
+static void add_id(struct buf *b, uint32_t field, const struct txn_id *id)
+{
+        size_t at = wire_begin(b, field);
+
+        wire_add_uint_nz(b, 1, id->epoch);
+        wire_add_uint_nz(b, 2, id->start);
+        wire_add_uint_nz(b, 3, id->counter);
+        wire_end(b, at);
+}
+
+static void add_parts(struct buf *b, uint32_t field, const struct tablet_part *parts, size_t n)
+{
+        for (size_t i = 0; parts && i < n; i++) {
+                size_t at = wire_begin(b, field);
+
+                wire_add_uint_nz(b, 1, parts[i].incarnation);
+                wire_add_uint_nz(b, 2, parts[i].n_statements);
+                wire_add_uint_nz(b, 3, parts[i].expect_c);
+                wire_add_uint_nz(b, 4, parts[i].max_c);
+                wire_end(b, at);
+        }
+}
+
+static void add_participation(struct buf *b, const struct tablet_participation *t, size_t n_shards)
+{
+        size_t at = wire_begin(b, 22);
+
+        add_id(b, 1, &t->id);
+        wire_add_uint_nz(b, 2, t->age);
+        add_parts(b, 3, t->parts, n_shards);
+        wire_add_uint_nz(b, 4, t->savepoint);
+        wire_end(b, at);
 }
 
 void tablet_wire_add_execute(struct buf *b, const struct tablet_shard *shards, size_t n_shards,
@@ -60,15 +95,19 @@ void tablet_wire_add_execute(struct buf *b, const struct tablet_shard *shards, s
         wire_add_uint_nz(b, 18, !x->with_columns);
         wire_add_uint_nz(b, 19, x->pin);
         wire_add_uint_nz(b, 20, x->pin_round);
+        wire_add_uint_nz(b, 21, x->keep_pin);
+        if (x->transaction)
+                add_participation(b, x->transaction, n_shards);
         wire_end(b, at);
 }
 
 size_t tablet_wire_execute_size(const struct tablet_shard *shards, size_t n_shards,
                                 const struct tablet_execute *x)
 {
-        enum { FIXED = 190, PER_SHARD = 64, PER_PARAM = 24 };
+        enum { FIXED = 190, PER_SHARD = 64, PER_PARAM = 24, PER_TRANSACTION = 64, PER_PART = 48 };
         size_t n = FIXED + n_shards * PER_SHARD + x->n_sql_bytes + x->n_request_id_bytes +
-                   x->n_digest_bytes + x->n_note_bytes;
+                   x->n_digest_bytes + x->n_note_bytes +
+                   (x->transaction ? PER_TRANSACTION + n_shards * PER_PART : 0);
 
         for (size_t i = 0; i < x->n_params; i++) {
                 const struct value *v = &x->params[i];
@@ -92,6 +131,63 @@ void tablet_wire_add_change_schema(struct buf *b, const struct tablet_shard *sha
         wire_add_str_nz(b, 5, x->sql);
         wire_add_str_nz(b, 6, x->undo_sql);
         wire_add_uint_nz(b, 7, x->undo);
+        wire_end(b, at);
+}
+
+static void add_packed(struct buf *b, uint32_t field, const uint64_t *values, size_t n)
+{
+        size_t at = wire_begin(b, field);
+
+        for (size_t i = 0; i < n; i++)
+                wire_add_varint(b, values[i]);
+        wire_end(b, at);
+}
+
+/* The fields that only one of them has. */
+static void add_verb(struct buf *b, size_t n_shards, const struct tablet_transaction *x)
+{
+        switch (x->verb) {
+        case TABLET_SAVEPOINT:
+                add_parts(b, 4, x->parts, n_shards);
+                wire_add_uint_nz(b, 5, x->savepoint);
+                break;
+        case TABLET_PREPARE:
+                add_parts(b, 4, x->parts, n_shards);
+                wire_add_uint_nz(b, 5, x->min_ts);
+                for (size_t i = 0; i < x->n_participants; i++)
+                        wire_add_str(b, 6, x->participants[i]);
+                break;
+        case TABLET_VALIDATE:
+                wire_add_uint_nz(b, 4, x->age);
+                add_packed(b, 5, x->c, n_shards);
+                wire_add_uint_nz(b, 6, x->commit_ts);
+                break;
+        case TABLET_END:
+                add_parts(b, 4, x->parts, n_shards);
+                wire_add_uint_nz(b, 5, x->commit);
+                wire_add_uint_nz(b, 6, x->commit_ts);
+                wire_add_uint_nz(b, 7, x->min_ts);
+                break;
+        case TABLET_FIND:
+                wire_add_uint_nz(b, 4, x->fence);
+                break;
+        }
+}
+
+void tablet_wire_add_transaction(struct buf *b, const struct tablet_shard *shards, size_t n_shards,
+                                 const struct tablet_transaction *x)
+{
+        static const uint32_t fields[] = {
+                [TABLET_SAVEPOINT] = REQUEST_SAVEPOINT, [TABLET_PREPARE] = REQUEST_PREPARE,
+                [TABLET_VALIDATE] = REQUEST_VALIDATE,   [TABLET_END] = REQUEST_END,
+                [TABLET_FIND] = REQUEST_FIND,
+        };
+        size_t at = wire_begin(b, fields[x->verb]);
+
+        wire_add_uint_nz(b, 1, x->keyspace_id);
+        add_shards(b, shards, n_shards);
+        add_id(b, 3, &x->id);
+        add_verb(b, n_shards, x);
         wire_end(b, at);
 }
 
@@ -224,6 +320,15 @@ static void read_number(const struct wire_field *f, struct tablet_reply *r)
                 break;
         case 12:
                 r->pinned = f->uint;
+                break;
+        case 13:
+                r->incarnation = f->uint;
+                break;
+        case 14:
+                r->n_statements = f->uint;
+                break;
+        case 15:
+                r->last_ts = f->uint;
                 break;
         default:
                 break;

@@ -17,6 +17,8 @@ void tablet_wire_add_execute(struct buf *b, const struct tablet_shard *shards, s
                              const struct tablet_execute *x);
 void tablet_wire_add_change_schema(struct buf *b, const struct tablet_shard *shards,
                                    size_t n_shards, const struct tablet_change_schema *x);
+void tablet_wire_add_transaction(struct buf *b, const struct tablet_shard *shards, size_t n_shards,
+                                 const struct tablet_transaction *x);
 /* n 0: all of the request. */
 void tablet_wire_add_cancel(struct buf *b, const uint32_t *shards, size_t n);
 void tablet_wire_add_release(struct buf *b, uint64_t pin);

@@ -269,6 +269,14 @@ static void wake_waits(struct topology *t)
 
 /* ---- the watch */
 
+static void tell_listeners(struct topology *t)
+{
+        for (struct topology_listener *l = t->listeners, *next; l; l = next) {
+                next = l->next;
+                l->on_change(l);
+        }
+}
+
 static void apply(struct topology *t, const Shoal__V1__Topology *m)
 {
         drop_unnamed(t, m);
@@ -277,10 +285,7 @@ static void apply(struct topology *t, const Shoal__V1__Topology *m)
         for (size_t i = 0; i < m->n_tablets; i++)
                 put_tablet(t, m->tablets[i]);
         t->version = m->version;
-        for (struct topology_listener *l = t->listeners, *next; l; l = next) {
-                next = l->next;
-                l->on_change(l);
-        }
+        tell_listeners(t);
         wake_waits(t);
 }
 
@@ -332,6 +337,7 @@ static void on_heartbeat_done(void *arg, const struct err *e, const uint8_t *bod
         Shoal__V1__GateHeartbeatResponse *r = NULL;
         uint64_t again_ms = HEARTBEAT_DEFAULT_MS;
         struct err ignored = ERR_INIT;
+        bool is_first = false;
 
         t->heartbeat = NULL;
         if (t->is_freed) {
@@ -344,6 +350,7 @@ static void on_heartbeat_done(void *arg, const struct err *e, const uint8_t *bod
                 log_event(LOG_WARN, "gate_heartbeat_failed", "code=%s error=%s",
                           err_code_name(e->code), log_quote(e->msg));
         } else {
+                is_first = !t->epoch;
                 t->epoch = r->epoch;
                 t->lease_until_us =
                     r->lease_ms ? t->heartbeat_sent_us + (int64_t)r->lease_ms * 1000 : INT64_MAX;
@@ -357,6 +364,8 @@ static void on_heartbeat_done(void *arg, const struct err *e, const uint8_t *bod
                 shoal__v1__gate_heartbeat_response__free_unpacked(r, NULL);
         }
         loop_timer_set(t->options.loop, &t->next_heartbeat, mono_us() + (int64_t)again_ms * 1000);
+        if (is_first && t->version)
+                tell_listeners(t);
 }
 
 static void send_heartbeat(struct loop_timer *timer)

@@ -60,7 +60,7 @@ size_t topology_n_tablets(const struct topology *t);
 const struct topology_tablet *topology_tablet_at(const struct topology *t, size_t i);
 
 /* ---- being told. Embedded in whatever wants to know; runs after each change, catalogs already
- * replaced. */
+ * replaced, and when the gate has got its first epoch. */
 struct topology_listener {
         void (*on_change)(struct topology_listener *l);
         struct topology_listener *next;

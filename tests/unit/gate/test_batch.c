@@ -112,7 +112,7 @@ START_TEST(own_outcomes)
         add(insert, 13);
         add(insert, 14);
         add("SELECT 1 + ?", 1);
-        add("BEGIN", 0);
+        add("VACUUM", 0);
         add("SELECT count(*) FROM t", 0);
         send(&a);
         client_wait(&fx, &a);

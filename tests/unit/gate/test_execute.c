@@ -644,9 +644,9 @@ static const struct {
         enum err_code code;
         const char *reason;
 } refusals[] = {
-        { "session", "SELECT 1", 0, false, "s", "", ERR_UNIMPLEMENTED, "TRANSACTIONS" },
-        { "BEGIN", "BEGIN", 0, false, "", "", ERR_UNIMPLEMENTED, "TRANSACTIONS" },
-        { "isolation", "SELECT 1", 5, false, "", "", ERR_UNIMPLEMENTED, "ISOLATION" },
+        { "session", "SELECT 1", 0, false, "s", "", ERR_NOT_FOUND, "SESSION_NOT_FOUND" },
+        { "COMMIT", "COMMIT", 0, false, "", "", ERR_PRECONDITION, "SQLITE_ERROR" },
+        { "isolation", "SELECT 1", 5, false, "", "", ERR_OK, "" },
         { "lower isolation", "SELECT 1", 2, false, "", "", ERR_OK, "" },
         { "keyspace", "SELECT 1", 0, false, "", "nope", ERR_NOT_FOUND, "UNKNOWN_KEYSPACE" },
         { "nothing", " -- at all", 0, false, "", "", ERR_OK, "" },

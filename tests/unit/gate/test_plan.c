@@ -371,7 +371,7 @@ static const struct {
           ERR_UNIMPLEMENTED, "GLOBAL_UNIQUE" },
         { "unique index elsewhere", "CREATE UNIQUE INDEX t_b ON t (b)", ERR_UNIMPLEMENTED,
           "GLOBAL_UNIQUE" },
-        { "begin", "BEGIN", ERR_UNIMPLEMENTED, "TRANSACTIONS" },
+        { "explain begin", "EXPLAIN BEGIN", ERR_UNIMPLEMENTED, "TRANSACTIONS" },
         { "no such table", "SELECT * FROM nowhere", ERR_NOT_FOUND, "NO_SUCH_TABLE" },
         { "no such column", "SELECT nil FROM t", ERR_INVALID, "SQLITE_ERROR" },
         { "syntax", "SELECT FROM t", ERR_INVALID, "SYNTAX_ERROR" },

@@ -118,9 +118,9 @@ static const struct {
         { "key is no UTF-8", "\x22\x03\x0a\x01\xff", 5, ERR_INVALID },
         { "entry cut short", "\x22\x02\x0a\x05", 4, ERR_INVALID },
         { "options cut short", "\x3a\x01\x08", 3, ERR_INVALID },
-        { "isolation", "\x3a\x02\x20\x03", 4, ERR_UNIMPLEMENTED },
+        { "isolation", "\x3a\x02\x20\x05", 4, ERR_OK },
         { "isolation beyond all", "\x3a\x03\x20\xff\x01", 5, ERR_UNIMPLEMENTED },
-        { "session", "\x2a\x01s", 3, ERR_UNIMPLEMENTED },
+        { "session", "\x2a\x01s", 3, ERR_OK },
         { "no session", "\x2a\x00", 2, ERR_OK },
 };
 
