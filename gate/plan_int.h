@@ -151,6 +151,12 @@ enum plan_try plan_ordered(struct planner *p, struct query *q, const struct plac
                            struct cut *cut);
 enum plan_try plan_aggregate(struct planner *p, struct query *q, const struct place *place,
                              struct cut *cut);
+/* The same over the rows of a compound. */
+enum plan_try plan_compound(struct planner *p, struct query *q, const struct place *place,
+                            struct cut *cut);
+/* Makes numbers of the terms of its ORDER BY, so that they mean the same when its arms look
+ * otherwise. TRY_NEXT: it is not known what they mean; nothing was changed. */
+enum plan_try compound_number_terms(struct planner *p, struct query *q);
 /* The query as it is; the shards' rows are its own. */
 enum plan_try plan_verbatim(struct planner *p, struct query *q, const struct place *place,
                             struct cut *cut);

@@ -622,6 +622,12 @@ static enum err_code place_arms(struct planner *p, struct query *q, struct place
         return ERR_OK;
 }
 
+enum err_code place_unlimited(struct planner *p, struct query *q, struct place *ret)
+{
+        *ret = (struct place){ 0 };
+        return place_arms(p, q, ret);
+}
+
 enum err_code place_query(struct planner *p, struct query *q, struct place *ret)
 {
         enum err_code rc = ERR_OK;

@@ -77,6 +77,8 @@ struct place {
 enum err_code place_arm(struct planner *p, struct query_arm *arm, struct place *ret);
 /* The rows of a query. */
 enum err_code place_query(struct planner *p, struct query *q, struct place *ret);
+/* Those of a query that is not recursive, before its LIMIT. */
+enum err_code place_unlimited(struct planner *p, struct query *q, struct place *ret);
 /* The sources of an arm, each on its own, and of ret_all what is true of every row that is left:
  * for those who look for the largest groups of them that shards can join. */
 enum err_code place_each(struct planner *p, struct query_arm *arm, struct place **ret_sources,

@@ -52,15 +52,25 @@ static enum plan_try plan_arm(struct planner *p, struct query *q)
         return tried;
 }
 
-static enum plan_try plan_compound(struct planner *p, struct query *q)
+static enum plan_try plan_arms(struct planner *p, struct query *q)
 {
+        struct cut cut = { 0 };
         struct place place;
+        enum plan_try tried;
 
-        if (place_query(p, q, &place))
+        if (place_unlimited(p, q, &place))
                 return TRY_ERROR;
-        if (place.kind != PLACE_SHARDS || q->node->order_by.n || q->node->limit)
+        if (place.kind != PLACE_SHARDS)
                 return TRY_NEXT;
-        return concatenate(p, &place.route) ? TRY_ERROR : TRY_DONE;
+        if (place.route.kind == ROUTE_KEYS && place.route.n_keys <= 1)
+                return planner_pass_through(p, PLAN_SINGLE_SHARD, &place.route) ? TRY_ERROR
+                                                                                : TRY_DONE;
+        if (!q->node->order_by.n && !q->node->limit)
+                return concatenate(p, &place.route) ? TRY_ERROR : TRY_DONE;
+        tried = plan_compound(p, q, &place, &cut);
+        p->plan->kind = cut.kind;
+        p->plan->finish_sql = cut.sql;
+        return tried;
 }
 
 enum err_code plan_select(struct planner *p)
@@ -81,7 +91,7 @@ enum err_code plan_select(struct planner *p)
                 return plan_gather(p);
         tried = names_bind(p, p->stmt->select, &q);
         if (tried == TRY_DONE)
-                tried = q->n_arms > 1 ? plan_compound(p, q) : plan_arm(p, q);
+                tried = q->n_arms > 1 ? plan_arms(p, q) : plan_arm(p, q);
         if (tried == TRY_NEXT)
                 return plan_split(p, q);
         return tried == TRY_DONE ? ERR_OK : p->reterr ? p->reterr->code : ERR_INTERNAL;

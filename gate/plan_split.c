@@ -42,12 +42,14 @@ static enum plan_try cut_whole(struct planner *p, struct query *q, struct cut *c
 
         if (q->n_arms == 1)
                 return cut_arm_of(p, q, cut);
-        if (place_query(p, q, &place))
+        if (place_unlimited(p, q, &place))
                 return TRY_ERROR;
-        if (place.kind != PLACE_HOME &&
-            (place.kind != PLACE_SHARDS || q->node->order_by.n || q->node->limit))
+        if (is_one_shard(&place))
+                return plan_verbatim(p, q, &place, cut);
+        if (place.kind != PLACE_SHARDS)
                 return TRY_NEXT;
-        return plan_verbatim(p, q, &place, cut);
+        return q->node->order_by.n || q->node->limit ? plan_compound(p, q, &place, cut)
+                                                     : plan_verbatim(p, q, &place, cut);
 }
 
 static void note_cut(struct splitter *w, const struct cut *cut)
@@ -124,6 +126,13 @@ static enum plan_try cut_inside_arm(struct splitter *w, struct query_arm *arm)
 
 static enum plan_try cut_inside(struct splitter *w, struct query *q)
 {
+        /* Its terms are found by what the arms look like. */
+        if (q->n_arms > 1) {
+                enum plan_try tried = compound_number_terms(w->p, q);
+
+                if (tried != TRY_DONE)
+                        return tried == TRY_NEXT ? TRY_DONE : tried;
+        }
         for (uint32_t i = 0; i < q->n_arms; i++) {
                 enum plan_try tried = q->n_arms > 1 ? try_arm(w, &q->arms[i]) : TRY_NEXT;
 

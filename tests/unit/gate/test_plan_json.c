@@ -141,7 +141,7 @@ static const struct {
 } sent[] = {
         { "SELECT json_array(a) FROM t", PLAN_SCATTER, 1 },
         { "SELECT json_array(a) AS x FROM t UNION ALL SELECT json_array(a) FROM u ORDER BY 1",
-          PLAN_GATHER, 2 },
+          PLAN_SCATTER, 1 },
         { "SELECT x FROM (SELECT +json_array(a) AS x FROM t), home", PLAN_GATHER, 2 },
         { "SELECT d -> '$', count(*) FROM t GROUP BY g", PLAN_GATHER, 1 },
         { "SELECT g, count(*) FROM t GROUP BY g", PLAN_SCATTER_AGGREGATE, 1 },
