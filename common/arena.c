@@ -19,7 +19,10 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { FIRST_BLOCK_BYTES = 2048, MAX_BLOCK_BYTES = 1 << 20 };
+enum {
+        FIRST_BLOCK_BYTES = 976, /* most plans fit, and malloc() still takes it for small */
+        MAX_BLOCK_BYTES = 1 << 20
+};
 
 struct block {
         struct block *next;
@@ -166,15 +169,37 @@ char *arena_strdup(struct arena *a, const char *s)
         return arena_strndup(a, s, strlen(s));
 }
 
+char *arena_numbered(struct arena *a, const char *prefix, uint64_t number)
+{
+        size_t n_prefix = strlen(prefix);
+        char digits[24];
+        size_t at = sizeof digits;
+        char *s;
+
+        do
+                digits[--at] = (char)('0' + number % 10);
+        while (number /= 10);
+        s = arena_alloc(a, n_prefix + sizeof digits - at + 1);
+        if (!s)
+                return NULL;
+        memcpy(s, prefix, n_prefix);
+        memcpy(s + n_prefix, digits + at, sizeof digits - at);
+        s[n_prefix + sizeof digits - at] = '\0';
+        return s;
+}
+
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
+        char text[128];
         va_list ap;
         char *s;
         int n;
 
         va_start(ap, fmt);
-        n = vsnprintf(NULL, 0, fmt, ap);
+        n = vsnprintf(text, sizeof text, fmt, ap);
         va_end(ap);
+        if (n >= 0 && (size_t)n < sizeof text)
+                return arena_strndup(a, text, (size_t)n);
         s = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
         if (!s)
                 return NULL;

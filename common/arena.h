@@ -28,6 +28,8 @@ void *arena_calloc(struct arena *a, size_t n, size_t n_bytes) must_check_;
 char *arena_strndup(struct arena *a, const char *s, size_t n_bytes) must_check_;
 char *arena_strdup(struct arena *a, const char *s) must_check_;
 void *arena_memdup(struct arena *a, const void *p, size_t n_bytes) must_check_;
+/* The prefix with the number behind it. */
+char *arena_numbered(struct arena *a, const char *prefix, uint64_t number) must_check_;
 char *arena_printf(struct arena *a, const char *fmt, ...) printf_(2, 3) must_check_;
 
 /* Room for one more behind the n items of an array that has room for n_allocated (0: there is none

@@ -34,9 +34,15 @@ fail:
         return NULL;
 }
 
-void buf_add_str(struct buf *b, const char *s)
+void buf_add_number(struct buf *b, uint64_t n)
 {
-        buf_add(b, s, strlen(s));
+        char digits[24];
+        size_t at = sizeof digits;
+
+        do
+                digits[--at] = (char)('0' + n % 10);
+        while (n /= 10);
+        buf_add(b, digits + at, sizeof digits - at);
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

@@ -50,7 +50,11 @@ static inline void buf_add_byte(struct buf *b, uint8_t c)
         buf_add(b, &c, 1);
 }
 
-void buf_add_str(struct buf *b, const char *s);
+static inline void buf_add_str(struct buf *b, const char *s)
+{
+        buf_add(b, s, strlen(s));
+}
+void buf_add_number(struct buf *b, uint64_t n); /* in decimal */
 void buf_printf(struct buf *b, const char *fmt, ...) printf_(2, 3);
 
 /* The bytes as a string with a NUL behind them, owned by the caller; the buf is empty afterwards.

@@ -52,10 +52,10 @@ static const struct function *find_function(const struct aggregate *g, const str
         return NULL;
 }
 
-static struct sql_expr *make_column(struct aggregate *g, char letter, size_t number)
+static struct sql_expr *make_column(struct aggregate *g, const char *letter, size_t number)
 {
         struct sql_expr *e = sql_new(g->p->scratch, SQL_EXPR_COLUMN);
-        char *name = arena_printf(g->p->scratch, "%c%zu", letter, number);
+        char *name = arena_numbered(g->p->scratch, letter, number);
 
         if (!e || !name)
                 return NULL;
@@ -68,7 +68,7 @@ static struct sql_expr *make_column(struct aggregate *g, char letter, size_t num
 static struct sql_expr *make_group(struct aggregate *g, int group, const struct sql_expr *e)
 {
         struct compare_type type = expr_type(e);
-        struct sql_expr *column = make_column(g, 'g', (size_t)group), *outer = column;
+        struct sql_expr *column = make_column(g, "g", (size_t)group), *outer = column;
 
         if (column && !type.is_typed) {
                 outer = sql_new(g->p->scratch, SQL_EXPR_PLUS);
@@ -114,7 +114,7 @@ static bool replace_call(struct aggregate *g, struct sql_expr *e)
         partial->call.name = sql_name_of(f->partial);
         if (!find_partial(g, partial, &i))
                 return false;
-        column = make_column(g, 'a', i);
+        column = make_column(g, "a", i);
         merged->call.name = sql_name_of(f->merge);
         if (!column || !sql_list_add(g->p->scratch, &merged->call.args, column))
                 return false;
@@ -209,7 +209,7 @@ static struct sql_expr *make_position(struct aggregate *g, uint32_t number)
 
         if (!e)
                 return NULL;
-        e->text.data = arena_printf(g->p->scratch, "%u", number);
+        e->text.data = arena_numbered(g->p->scratch, "", number);
         e->text.n_bytes = e->text.data ? (uint32_t)strlen(e->text.data) : 0;
         return e->text.data ? e : NULL;
 }
@@ -262,8 +262,8 @@ static enum err_code set_load(struct aggregate *g, struct plan_part *part)
         if (!columns || !types)
                 return planner_no_memory(g->p);
         for (uint32_t i = 0; i < n; i++) {
-                columns[i].name = i < groups->n ? arena_printf(g->p->scratch, "g%u", i)
-                                                : arena_printf(g->p->scratch, "a%u", i - groups->n);
+                columns[i].name = i < groups->n ? arena_numbered(g->p->scratch, "g", i)
+                                                : arena_numbered(g->p->scratch, "a", i - groups->n);
                 if (!columns[i].name)
                         return planner_no_memory(g->p);
                 if (i >= groups->n)
@@ -291,9 +291,12 @@ static enum err_code print_finish(struct aggregate *g)
                         sql_quote_name(&b, name);
                 }
         }
-        buf_printf(&b, " FROM %s", g->table);
-        for (uint32_t i = 0; i < arm->group_by.n; i++)
-                buf_printf(&b, "%sg%u", i ? ", " : " GROUP BY ", i);
+        buf_add_str(&b, " FROM ");
+        buf_add_str(&b, g->table);
+        for (uint32_t i = 0; i < arm->group_by.n; i++) {
+                buf_add_str(&b, i ? ", g" : " GROUP BY g");
+                buf_add_number(&b, i);
+        }
         if (!rc && arm->having) {
                 buf_add_str(&b, " HAVING ");
                 rc = planner_print_to(g->p, arm->having, &b);

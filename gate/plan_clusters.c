@@ -367,7 +367,7 @@ static enum sql_walk rename_column(struct sql_node *node, void *ctx)
         if (!k)
                 return SQL_WALK_ON;
         i = part_column_of(c, k, bound->source, bound->column);
-        name = i < 0 ? NULL : arena_printf(c->p->scratch, "_shoal_c%d", i);
+        name = i < 0 ? NULL : arena_numbered(c->p->scratch, "_shoal_c", (uint64_t)i);
         if (!name) {
                 c->failed = true;
                 return SQL_WALK_STOP;
@@ -445,7 +445,7 @@ static enum err_code load_cluster(struct clusters *c, const struct cluster *k,
                 return planner_no_memory(c->p);
         buf_add_str(&b, "SELECT ");
         for (uint32_t i = 0; !rc && i < n; i++) {
-                columns[i].name = arena_printf(c->p->scratch, "_shoal_c%u", i);
+                columns[i].name = arena_numbered(c->p->scratch, "_shoal_c", i);
                 types[i] = (struct compare_type){ .collation = "BINARY", .is_typed = true };
                 if (k->n_columns)
                         types[i] = source_column_type(k->columns[i].source, k->columns[i].column);
@@ -457,7 +457,8 @@ static enum err_code load_cluster(struct clusters *c, const struct cluster *k,
                         part_add_column(&b, columns[i].name, &types[i],
                                         types[i].is_typed ? NULL : columns[i].name);
         }
-        buf_printf(&b, " FROM %s", k->table);
+        buf_add_str(&b, " FROM ");
+        buf_add_str(&b, k->table);
         if (!rc)
                 rc = planner_keep(c->p, &b, &stand_in->instead);
         buf_done(&b);
@@ -482,13 +483,13 @@ static enum err_code add_cluster(struct clusters *c, struct cluster *k, struct p
 
 static enum err_code name_members(struct clusters *c, struct cluster *k)
 {
-        k->table = arena_printf(c->p->scratch, PART_TABLE "%zu", c->p->plan->n_parts + 1);
+        k->table = arena_numbered(c->p->scratch, PART_TABLE, c->p->plan->n_parts + 1);
         for (uint32_t i = 0; k->table && i < k->n_members; i++) {
                 struct source *s = k->members[i];
 
                 if (s->name)
                         continue;
-                s->name = arena_printf(c->p->scratch, "_shoal_s%u", s->index);
+                s->name = arena_numbered(c->p->scratch, "_shoal_s", s->index);
                 if (!s->name)
                         return planner_no_memory(c->p);
                 s->node->alias = sql_name_of(s->name);

@@ -176,7 +176,8 @@ static enum sql_walk find_collate(struct sql_node *node, void *ctx)
 /* COLLATE somewhere below counts for what is around it. */
 static bool has_collate(const struct sql_expr *e)
 {
-        return e && sql_walk((void *)(uintptr_t)e, find_collate, NULL, NULL) == SQL_WALK_STOP;
+        return e && e->kind > SQL_EXPR_COLUMN &&
+               sql_walk((void *)(uintptr_t)e, find_collate, NULL, NULL) == SQL_WALK_STOP;
 }
 
 static const struct sql_expr *first_with_collate(const struct sql_exprs *list)

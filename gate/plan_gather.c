@@ -248,7 +248,8 @@ static enum err_code print_load(struct planner *p, const struct needed *needed,
 
                 buf_add_str(&ddl, i ? ", " : " (");
                 sql_quote_name(&ddl, c->name);
-                buf_printf(&ddl, " %s", affinity_type_name(c->affinity));
+                buf_add_str(&ddl, " ");
+                buf_add_str(&ddl, affinity_type_name(c->affinity));
                 if ((int)i == t->rowid_column)
                         buf_add_str(&ddl, " PRIMARY KEY");
                 buf_add_str(&ddl, " COLLATE ");
@@ -365,7 +366,8 @@ enum err_code plan_gather(struct planner *p)
                 rc = plan_key_joins(p, &uses, gathered);
         if (rc)
                 return rc;
-        if (sql_walk(p->stmt, forget_index, NULL, NULL) != SQL_WALK_ON)
+        if ((p->stmt->has_index_hints || p->has_views) &&
+            sql_walk(p->stmt, forget_index, NULL, NULL) != SQL_WALK_ON)
                 return planner_no_memory(p);
         p->plan->kind = PLAN_GATHER;
         p->is_finishing = true;

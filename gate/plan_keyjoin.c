@@ -355,6 +355,7 @@ enum err_code plan_key_joins(struct planner *p, const struct table_uses *uses,
                              const struct gathered *gathered)
 {
         struct joins j = { .p = p, .uses = uses };
+        size_t n_ends = 0;
 
         j.ends = arena_calloc(p->scratch, uses->n + 1, sizeof *j.ends);
         if (!j.ends)
@@ -364,7 +365,10 @@ enum err_code plan_key_joins(struct planner *p, const struct table_uses *uses,
                         continue;
                 j.ends[i] = (struct end){ .use = &uses->items[i], .part = gathered[i].part };
                 j.ends[i].rows = estimate_rows(&j, &j.ends[i], gathered[i].pushed);
+                n_ends++;
         }
+        if (n_ends < 2)
+                return ERR_OK;
         if (sql_walk(p->stmt, note_arm, NULL, &j) != SQL_WALK_ON)
                 return j.rc ? j.rc : planner_no_memory(p);
         return j.edges.n ? place_all(&j) : ERR_OK;

@@ -569,7 +569,7 @@ static bool name_columns(struct binder *b, struct query *q)
                         *c = first->columns[i];
                 else
                         *c = (struct query_column){
-                                .name = arena_printf(b->p->scratch, "column%u", i + 1),
+                                .name = arena_numbered(b->p->scratch, "column", i + 1),
                                 .type = { .collation = "BINARY",
                                           .is_unsure = true,
                                           .may_be_json = true },

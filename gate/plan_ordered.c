@@ -54,7 +54,10 @@ static void add_term(struct ordered *o, uint32_t i, const char *prefix, int numb
         const struct sql_order_term *term = o->q.order.items[i];
         const char *collation = expr_type(term->expr).collation;
 
-        buf_printf(b, "%s%s%d COLLATE ", i ? ", " : " ORDER BY ", prefix, number);
+        buf_add_str(b, i ? ", " : " ORDER BY ");
+        buf_add_str(b, prefix);
+        buf_add_number(b, (uint64_t)number);
+        buf_add_str(b, " COLLATE ");
         sql_quote_name(b, collation);
         if (term->sort == SQL_SORT_DESC)
                 buf_add_str(b, " DESC");
@@ -93,7 +96,7 @@ static enum err_code set_load(struct ordered *o, struct plan_part *part)
         if (!columns)
                 return planner_no_memory(o->p);
         for (uint32_t i = 0; i < o->n_columns; i++) {
-                columns[i].name = arena_printf(o->p->scratch, "c%u", i);
+                columns[i].name = arena_numbered(o->p->scratch, "c", i);
                 if (!columns[i].name)
                         return planner_no_memory(o->p);
                 if (o->cut->is_nested && i < o->q.of->n_columns)
@@ -119,7 +122,8 @@ static enum err_code print_finish(struct ordered *o)
                 else
                         buf_add_str(&b, column);
         }
-        buf_printf(&b, " FROM %s", o->table);
+        buf_add_str(&b, " FROM ");
+        buf_add_str(&b, o->table);
         for (uint32_t i = 0; i < o->q.order.n; i++)
                 add_term(o, i, "c", o->key_column[i], &b);
         rc = add_limit(o->p, &o->q, &b);

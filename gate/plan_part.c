@@ -18,7 +18,7 @@ const char *part_table(struct planner *p)
 {
         if (p->plan->n_parts == 0)
                 return PART_TABLE;
-        return arena_printf(p->scratch, PART_TABLE "%zu", p->plan->n_parts + 1);
+        return arena_numbered(p->scratch, PART_TABLE, p->plan->n_parts + 1);
 }
 
 enum err_code part_set_load(struct planner *p, struct plan_part *part, const char *table,
@@ -27,14 +27,21 @@ enum err_code part_set_load(struct planner *p, struct plan_part *part, const cha
         struct buf ddl = BUF_INIT(0), load = BUF_INIT(0);
         enum err_code rc;
 
-        buf_printf(&ddl, "CREATE TABLE %s (", table);
-        buf_printf(&load, "INSERT INTO %s VALUES (", table);
+        buf_add_str(&ddl, "CREATE TABLE ");
+        buf_add_str(&ddl, table);
+        buf_add_str(&ddl, " (");
+        buf_add_str(&load, "INSERT INTO ");
+        buf_add_str(&load, table);
+        buf_add_str(&load, " VALUES (");
         for (size_t i = 0; i < n; i++) {
                 const struct compare_type *type = columns[i].type;
 
-                buf_printf(&ddl, "%s%s", i ? ", " : "", columns[i].name);
-                if (type && type->is_typed && type->affinity != AFFINITY_BLOB)
-                        buf_printf(&ddl, " %s", affinity_type_name(type->affinity));
+                buf_add_str(&ddl, i ? ", " : "");
+                buf_add_str(&ddl, columns[i].name);
+                if (type && type->is_typed && type->affinity != AFFINITY_BLOB) {
+                        buf_add_str(&ddl, " ");
+                        buf_add_str(&ddl, affinity_type_name(type->affinity));
+                }
                 if (type && strcasecmp(type->collation, "BINARY") != 0) {
                         buf_add_str(&ddl, " COLLATE ");
                         sql_quote_name(&ddl, type->collation);
@@ -58,7 +65,8 @@ enum err_code part_set_load(struct planner *p, struct plan_part *part, const cha
 void part_add_column(struct buf *b, const char *column, const struct compare_type *type,
                      const char *name)
 {
-        buf_printf(b, "%s%s", type->is_typed ? "" : "+", column);
+        buf_add_str(b, type->is_typed ? "" : "+");
+        buf_add_str(b, column);
         if (type->is_collated) {
                 buf_add_str(b, " COLLATE ");
                 sql_quote_name(b, type->collation);
@@ -91,7 +99,9 @@ static enum err_code print_rest(struct planner *p, struct query *q, const char *
                 buf_add_str(&b, i ? ", " : "");
                 part_add_column(&b, columns[i].name, columns[i].type, q->columns[i].name);
         }
-        buf_printf(&b, " FROM %s%s", table, q->node->order_by.n ? " ORDER BY rowid" : "");
+        buf_add_str(&b, " FROM ");
+        buf_add_str(&b, table);
+        buf_add_str(&b, q->node->order_by.n ? " ORDER BY rowid" : "");
         rc = planner_keep(p, &b, &cut->sql);
         buf_done(&b);
         return rc;
@@ -113,7 +123,7 @@ enum plan_try plan_verbatim(struct planner *p, struct query *q, const struct pla
         }
         for (uint32_t i = 0; i < q->n_columns; i++) {
                 columns[i].type = &q->columns[i].type;
-                columns[i].name = arena_printf(p->scratch, "c%u", i);
+                columns[i].name = arena_numbered(p->scratch, "c", i);
                 if (!columns[i].name)
                         planner_no_memory(p);
         }

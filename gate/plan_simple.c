@@ -111,7 +111,7 @@ static bool name_sources(struct simplifier *s)
 
                 if (source->name)
                         continue;
-                source->name = arena_printf(s->p->scratch, "_shoal_s%u", i);
+                source->name = arena_numbered(s->p->scratch, "_shoal_s", i);
                 if (!source->name)
                         return false;
                 s->q->arm->from.items[i]->alias = sql_name_of(source->name);
@@ -287,14 +287,16 @@ enum err_code add_shard_limit(struct planner *p, const struct simple *q, struct 
         rc = planner_print_to(p, q->limit, &l);
         if (!rc && q->offset)
                 rc = planner_print_to(p, q->offset, &o);
-        if (!rc && q->offset)
+        if (!rc && q->offset) {
                 buf_printf(b,
                            " LIMIT CASE WHEN (%1$.*2$s) NOT BETWEEN 0 AND 4611686018427387904 OR "
                            "(%3$.*4$s) > 4611686018427387904 "
                            "THEN -1 ELSE (%1$.*2$s) + max(0, (%3$.*4$s)) END",
                            (char *)l.data, (int)l.n_bytes, (char *)o.data, (int)o.n_bytes);
-        else if (!rc)
-                buf_printf(b, " LIMIT %.*s", (int)l.n_bytes, (char *)l.data);
+        } else if (!rc) {
+                buf_add_str(b, " LIMIT ");
+                buf_add(b, l.data, l.n_bytes);
+        }
         buf_done(&l);
         buf_done(&o);
         return rc;

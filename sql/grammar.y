@@ -225,6 +225,7 @@ sources(A) ::= joined(J) object(T) alias(N) indexed(I) on_using(C).
         s->table = T;
         s->indexed_by = I;
         s->not_indexed = !I.text;
+        p->stmt->has_index_hints = true;
         A = sql_from_add(p, &J, s, &C);
 }
 sources(A) ::= joined(J) object(T) LP exprs_opt(E) RP alias(N) on_using(C).

@@ -2,7 +2,6 @@
  * parentheses. Any thread. */
 #include "sql/normalize.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "sql/grammar.h"
@@ -159,10 +158,8 @@ static void write_gap(struct normalizer *nz, bool raw)
 
 static void write_number(struct normalizer *nz, uint32_t number)
 {
-        char text[16];
-        int n = snprintf(text, sizeof text, "?%u", number);
-
-        buf_add(&nz->n->text, text, (size_t)n);
+        buf_add_byte(&nz->n->text, '?');
+        buf_add_number(&nz->n->text, number);
 }
 
 static void write_token(struct normalizer *nz, bool raw)
@@ -581,16 +578,25 @@ static bool feed_all(struct normalizer *nz)
  * or of ?N. */
 static bool may_have_literals(const char *sql, size_t n_bytes)
 {
-        bool in_word = false;
+        enum { DIGIT = 1, IN_WORD = 2, QUOTE = 4 };
+        static const uint8_t kinds[256] = {
+                ['0' ... '9'] = DIGIT | IN_WORD,
+                ['a' ... 'z'] = IN_WORD,
+                ['A' ... 'Z'] = IN_WORD,
+                ['_'] = IN_WORD,
+                ['$'] = IN_WORD,
+                ['?'] = IN_WORD,
+                [0x80 ... 0xff] = IN_WORD,
+                ['\''] = QUOTE,
+        };
+        unsigned before = 0;
 
         for (size_t i = 0; i < n_bytes; i++) {
-                unsigned char c = (unsigned char)sql[i];
-                bool is_digit = c >= '0' && c <= '9';
+                unsigned kind = kinds[(unsigned char)sql[i]];
 
-                if (c == '\'' || (is_digit && !in_word))
+                if ((kind & QUOTE) || ((kind & DIGIT) && !(before & IN_WORD)))
                         return true;
-                in_word = is_digit || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                          c == '_' || c == '$' || c == '?' || c >= 0x80;
+                before = kind;
         }
         return false;
 }

@@ -62,11 +62,17 @@ void sql_emit_list_open(struct sql_printer *pr)
 
 static void add_quoted(struct buf *b, const char *s, size_t n_bytes, char quote)
 {
+        const char *end = s + n_bytes;
+
         buf_add_byte(b, (uint8_t)quote);
-        for (size_t i = 0; i < n_bytes; i++) {
-                if (s[i] == quote)
+        while (s < end) {
+                const char *at = memchr(s, quote, (size_t)(end - s));
+                const char *stop = at ? at + 1 : end;
+
+                buf_add(b, s, (size_t)(stop - s));
+                if (at)
                         buf_add_byte(b, (uint8_t)quote);
-                buf_add_byte(b, (uint8_t)s[i]);
+                s = stop;
         }
         buf_add_byte(b, (uint8_t)quote);
 }
@@ -161,13 +167,8 @@ void sql_emit_names(struct sql_printer *pr, const struct sql_names *names)
 
 void sql_print_variable(struct sql_printer *pr, uint32_t number)
 {
-        char text[16];
-        size_t at = sizeof text;
-
-        for (uint32_t rest = number; rest || at == sizeof text; rest /= 10)
-                text[--at] = (char)('0' + rest % 10);
-        text[--at] = '?';
-        sql_emit_n(pr, text + at, sizeof text - at);
+        sql_emit(pr, "?");
+        buf_add_number(pr->b, number);
         if (number > pr->n_variables)
                 pr->n_variables = number;
 }

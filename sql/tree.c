@@ -31,9 +31,9 @@ bool sql_name_same(const struct sql_name *a, const struct sql_name *b)
         return a->n_bytes == b->n_bytes && same_folded(a->text, b->text, a->n_bytes);
 }
 
-bool sql_name_is(const struct sql_name *a, const char *text)
+bool sql_name_is_(const struct sql_name *a, const char *text)
 {
-        return a->text && strlen(text) == a->n_bytes && same_folded(a->text, text, a->n_bytes);
+        return strlen(text) == a->n_bytes && same_folded(a->text, text, a->n_bytes);
 }
 
 bool sql_name_is_rowid(const struct sql_name *n)

@@ -160,7 +160,12 @@ struct sql_name {
 struct sql_name sql_name_of(const char *text);
 /* Same name to SQLite: ASCII letters alike in either case. Both absent: true. */
 bool sql_name_same(const struct sql_name *a, const struct sql_name *b);
-bool sql_name_is(const struct sql_name *a, const char *text);
+bool sql_name_is_(const struct sql_name *a, const char *text);
+static inline bool sql_name_is(const struct sql_name *a, const char *text)
+{
+        /* Most are told apart by their first letter. */
+        return a->text && ((a->text[0] ^ text[0]) & ~0x20) == 0 && sql_name_is_(a, text);
+}
 /* One that the rowid answers to where no column has it. */
 bool sql_name_is_rowid(const struct sql_name *n);
 /* A table that only SQLite has, if there is none of that name: sqlite_…, pragma_… and what tells of
@@ -522,6 +527,7 @@ struct sql_stmt {
         uint32_t n_bytes;
         uint32_t n_variables; /* the largest number */
         bool names_own;       /* sql_name_is_own() of some table's name */
+        bool has_index_hints; /* INDEXED BY, NOT INDEXED in a FROM clause */
         /* Those that have a name (":a", "?7", not "?"), each once, in the order in which they were
          * written. */
         struct sql_variables variables;
@@ -579,8 +585,9 @@ typedef enum sql_walk sql_walk_fn(struct sql_node *node, void *ctx);
  * callback said so. */
 enum sql_walk sql_walk(void *node, sql_walk_fn *pre, sql_walk_fn *post, void *ctx) must_check_;
 
-/* A copy into the arena that shares nothing with the original but `bound`. NULL: the arena is
- * exhausted, or the tree is deeper than SQL_MAX_WALK_DEPTH. NULL gives NULL. */
+/* A copy into the arena that shares nothing with the original but `bound` and the bytes of names
+ * and texts, so that the original's arena has to live as long. NULL: the arena is exhausted, or the
+ * tree is deeper than SQL_MAX_WALK_DEPTH. NULL gives NULL. */
 void *sql_clone(struct arena *a, const void *node) must_check_;
 
 /* The same tree, spans, offsets, depths, `bound` and the texts of result columns apart, and quotes

@@ -84,15 +84,6 @@ struct cloner {
 
 static void *clone_node(struct cloner *c, const struct sql_node *n);
 
-static const char *clone_text(struct cloner *c, const char *s, uint32_t n_bytes)
-{
-        char *copy = s ? arena_strndup(c->arena, s, n_bytes) : NULL;
-
-        if (s && !copy)
-                c->failed = true;
-        return copy;
-}
-
 /* Gives the list an array of its own with the same items; false if it has none. */
 static bool clone_array(struct cloner *c, struct sql_nodes *list, size_t item_bytes)
 {
@@ -114,22 +105,6 @@ static void clone_nodes(struct cloner *c, struct sql_nodes *list)
                 list->items[i] = clone_node(c, list->items[i]);
 }
 
-static void clone_names(struct cloner *c, struct sql_names *list)
-{
-        if (!clone_array(c, (struct sql_nodes *)(void *)list, sizeof *list->items))
-                return;
-        for (uint32_t i = 0; i < list->n; i++)
-                list->items[i].text = clone_text(c, list->items[i].text, list->items[i].n_bytes);
-}
-
-static void clone_strs(struct cloner *c, struct sql_strs *list)
-{
-        if (!clone_array(c, (struct sql_nodes *)(void *)list, sizeof *list->items))
-                return;
-        for (uint32_t i = 0; i < list->n; i++)
-                list->items[i].data = clone_text(c, list->items[i].data, list->items[i].n_bytes);
-}
-
 static void clone_field(struct cloner *c, void *copy, const struct sql_field *f)
 {
         void *field = (char *)copy + f->offset;
@@ -141,24 +116,14 @@ static void clone_field(struct cloner *c, void *copy, const struct sql_field *f)
         case SQL_FIELD_NODES:
                 clone_nodes(c, field);
                 break;
-        case SQL_FIELD_NAME: {
-                struct sql_name *name = field;
-
-                name->text = clone_text(c, name->text, name->n_bytes);
-                break;
-        }
         case SQL_FIELD_NAMES:
-                clone_names(c, field);
+                (void)clone_array(c, field, sizeof(struct sql_name));
                 break;
-        case SQL_FIELD_STR: {
-                struct sql_str *s = field;
-
-                s->data = clone_text(c, s->data, s->n_bytes);
-                break;
-        }
         case SQL_FIELD_STRS:
-                clone_strs(c, field);
+                (void)clone_array(c, field, sizeof(struct sql_str));
                 break;
+        case SQL_FIELD_NAME:
+        case SQL_FIELD_STR:
         case SQL_FIELD_END:
         case SQL_FIELD_BOOL:
         case SQL_FIELD_NUMBER:
@@ -169,15 +134,8 @@ static void clone_field(struct cloner *c, void *copy, const struct sql_field *f)
 /* What a statement has besides its body. */
 static void clone_stmt(struct cloner *c, struct sql_stmt *st)
 {
-        st->text = clone_text(c, st->text, st->n_bytes);
-        if (!clone_array(c, (struct sql_nodes *)(void *)&st->variables,
-                         sizeof *st->variables.items))
-                return;
-        for (uint32_t i = 0; i < st->variables.n; i++) {
-                struct sql_str *name = &st->variables.items[i].name;
-
-                name->data = clone_text(c, name->data, name->n_bytes);
-        }
+        (void)clone_array(c, (struct sql_nodes *)(void *)&st->variables,
+                          sizeof *st->variables.items);
 }
 
 static void *clone_node(struct cloner *c, const struct sql_node *n)

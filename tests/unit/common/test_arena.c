@@ -43,6 +43,8 @@ START_TEST(copies)
         ck_assert_str_eq(arena_strndup(a, "shoal", 2), "sh");
         ck_assert_mem_eq(arena_memdup(a, "a\0b", 3), "a\0b", 3);
         ck_assert_str_eq(arena_printf(a, "%s-%d", "x", 7), "x-7");
+        ck_assert_str_eq(arena_numbered(a, "x", 0), "x0");
+        ck_assert_str_eq(arena_numbered(a, "", UINT64_MAX), "18446744073709551615");
         memset(longer, 'y', sizeof longer - 1);
         longer[sizeof longer - 1] = '\0';
         ck_assert_str_eq(arena_printf(a, "%s", longer), longer);
@@ -234,6 +236,19 @@ START_TEST(buf_prints)
 }
 END_TEST
 
+START_TEST(buf_adds_numbers)
+{
+        cleanup_(freep) char *s = NULL;
+        struct buf b = BUF_INIT(0);
+
+        buf_add_number(&b, 0);
+        buf_add_str(&b, " ");
+        buf_add_number(&b, UINT64_MAX);
+        s = buf_take_str(&b);
+        ck_assert_str_eq(s, "0 18446744073709551615");
+}
+END_TEST
+
 /* 100 bytes in different ways with every limit: at 100 all fit, below none gets past the limit. */
 START_TEST(buf_limit)
 {
@@ -296,6 +311,7 @@ static Suite *arena_suite(void)
         tcase_add_test(t, reset_starts_anew);
         tcase_add_test(t, buf_grows);
         tcase_add_test(t, buf_prints);
+        tcase_add_test(t, buf_adds_numbers);
         tcase_add_test(t, buf_limit);
         tcase_add_test(t, buf_absurd_size);
         suite_add_tcase(s, t);
