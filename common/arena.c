@@ -7,17 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#if defined(__has_feature) /* clang */
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
-#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
-#endif
+#include "common/poison.h"
 
 enum {
         FIRST_BLOCK_BYTES = 976, /* most plans fit, and malloc() still takes it for small */
