@@ -9,7 +9,7 @@ static void raise_floor(struct txn_clock *k, uint64_t ts)
 {
         if (ts > k->floor_durable)
                 ts = k->floor_durable;
-        if (ts > k->floor && txn_rule(TXN_RULE_FLOOR_RISES))
+        if (ts > k->floor)
                 k->floor = ts;
 }
 
@@ -76,7 +76,7 @@ uint64_t txn_clock_begin(struct txn_clock *k, uint64_t now, uint64_t min_ts,
         uint64_t ts = now;
 
         assert(!k->pending_ts);
-        if (ts <= k->floor)
+        if (ts <= k->floor && txn_rule(TXN_RULE_FLOOR_HOLDS))
                 ts = k->floor + 1;
         if (ts <= k->last_ts)
                 ts = k->last_ts + 1;

@@ -170,6 +170,7 @@ static void send_find(struct coordinator *c)
         coordinator_add(c, COORDINATOR_SEND_FIND, shard)->fence = is_lone(c);
 }
 
+/* c->result: what is told if it was not committed. */
 static void find(struct coordinator *c)
 {
         coordinator_move(c, COORDINATOR_IS_FINDING);
@@ -191,8 +192,10 @@ void coordinator_on_decided(struct coordinator *c, bool is_known, enum decision_
                 commit_all(c, commit_ts);
         else if (answer == DECISION_TELL_ABORTED)
                 coordinator_give_up(c, TXN_ROLLED_BACK, 0, now_us);
-        else
+        else {
+                c->result = TXN_ROLLED_BACK;
                 find(c);
+        }
 }
 
 void coordinator_on_found(struct coordinator *c, size_t shard, enum txn_result result,
@@ -209,7 +212,7 @@ void coordinator_on_found(struct coordinator *c, size_t shard, enum txn_result r
         } else if (result == TXN_OK) {
                 commit_all(c, commit_ts);
         } else if (result == TXN_NOT_FOUND) {
-                coordinator_give_up(c, TXN_ROLLED_BACK, shard, now_us);
+                coordinator_give_up(c, c->result, shard, now_us);
         } else if (result == TXN_FORGOTTEN) {
                 end(c, COORDINATOR_UNKNOWN, TXN_FORGOTTEN, shard);
         } else {
@@ -227,11 +230,14 @@ static void ended_one(struct coordinator *c, size_t shard, enum txn_result resul
                 end(c, COORDINATOR_COMMITTED, TXN_OK, 0);
         } else if (result == TXN_FAILED && incarnation) {
                 refuse(c, result, shard);
-        } else if (result == TXN_FAILED || txn_result_is_abort(result)) {
+        } else if (txn_result_is_abort(result)) {
                 coordinator_give_up(c, result, shard, now_us);
         } else if (!txn_rule(TXN_RULE_ASK_BEFORE_TELL)) {
                 coordinator_give_up(c, TXN_ROLLED_BACK, shard, now_us);
         } else {
+                /* A failure, too, tells only of this request, and not of what a copy of it may have
+                 * done or may yet do. */
+                c->result = result == TXN_FAILED ? TXN_FAILED : TXN_ROLLED_BACK;
                 find(c);
         }
 }

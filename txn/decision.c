@@ -28,6 +28,14 @@ static struct decision_outcome put_aborted(void)
 
 bool decision_is_closed(const struct decision_view *v)
 {
+        return !v->lease_lasts || v->counter < v->mark;
+}
+
+/* For the one who would commit it. */
+static bool is_closed_for(const struct decision_view *v, enum decision_asker asker)
+{
+        if (asker != DECISION_COORDINATOR)
+                return decision_is_closed(v);
         return (!v->lease_lasts && txn_rule(TXN_RULE_LEASE)) ||
                (v->counter < v->mark && txn_rule(TXN_RULE_MARK));
 }
@@ -35,11 +43,12 @@ bool decision_is_closed(const struct decision_view *v)
 struct decision_outcome decision_decide(const struct decision_view *v, enum decision_asker asker,
                                         bool commit, uint64_t commit_ts)
 {
-        if (v->record != DECISION_NONE)
+        if (v->record != DECISION_NONE && txn_rule(TXN_RULE_WRITE_ONCE))
                 return tell_record(v);
-        if (decision_is_closed(v))
-                return tell(asker == DECISION_HOLDER ? DECISION_TELL_ABORTED
-                                                     : DECISION_TELL_FORGOTTEN);
+        if (is_closed_for(v, asker))
+                return tell(asker == DECISION_HOLDER || !txn_rule(TXN_RULE_FORGOTTEN)
+                                ? DECISION_TELL_ABORTED
+                                : DECISION_TELL_FORGOTTEN);
         if (!commit || asker != DECISION_COORDINATOR)
                 return put_aborted();
         return (struct decision_outcome){ .answer = DECISION_TELL_COMMITTED,

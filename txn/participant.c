@@ -95,7 +95,8 @@ struct participant *participant_free(struct participant *p)
 
 bool participant_is_serving(const struct participant *p)
 {
-        return p->is_serving;
+        return p->is_serving ||
+               (p->state != PARTICIPANT_IS_DOWN && !txn_rule(TXN_RULE_ANSWERS_FIRST));
 }
 
 enum participant_state participant_state(const struct participant *p)
@@ -221,7 +222,9 @@ static void refuse_counted(struct participant *p, struct participant_request *r,
 
 static bool is_as_expected(const struct participant *p, const struct participant_request *r)
 {
-        if (txn_rule(TXN_RULE_INCARNATION) && r->incarnation != p->hold.incarnation)
+        if (!txn_rule(TXN_RULE_INCARNATION))
+                return true;
+        if (r->incarnation != p->hold.incarnation)
                 return false;
         return !txn_rule(TXN_RULE_COUNT) || r->n_statements == p->hold.n_statements;
 }
@@ -275,7 +278,7 @@ static void dispatch_stranger(struct participant *p, struct participant_request 
 
         switch (r->kind) {
         case PARTICIPANT_EXECUTE:
-                if (!r->incarnation && !w) {
+                if (!w && (!r->incarnation || !txn_rule(TXN_RULE_INCARNATION))) {
                         participant_wait_first(p, r, now_us);
                         return;
                 }
@@ -339,7 +342,8 @@ void participant_looked_up(struct participant *p, struct participant_request *r,
         bool is_lone_end = r->kind == PARTICIPANT_END && !r->commit_ts;
 
         if (failed) {
-                participant_answer(p, r, TXN_FAILED);
+                /* What it asks for may have been done by an earlier copy of it. */
+                participant_answer(p, r, is_lone_end ? TXN_IN_DOUBT : TXN_FAILED);
         } else if (applied && applied_ts) {
                 r->ret_commit_ts = applied_ts;
                 participant_answer(p, r, TXN_OK);

@@ -241,8 +241,10 @@ struct participant *participant_new(const struct participant_options *o, struct 
 /* No request is under way. Accepts NULL, returns NULL. */
 struct participant *participant_free(struct participant *p);
 
-/* The shard has been opened, its clock set: redo is what the log has for it, in order, copied.
- * horizon: as trimmed last (participant_trimmed()). The shard serves once participant_is_serving().
+/* The shard has been opened, its clock set: redo is what the log has for it, in order, copied. File
+ * and log have been synced since they were opened: what a killed process has written may not be
+ * durable, and is about to be seen and built upon. horizon: as trimmed last
+ * (participant_trimmed()). The shard serves once participant_is_serving().
  */
 void participant_recover(struct participant *p, const struct participant_redo *redo, size_t n_redo,
                          uint64_t horizon, int64_t now_us);
@@ -284,10 +286,12 @@ void participant_floor_raised(struct participant *p, uint64_t floor_durable, uin
 /* All commits up to that DO_SYNC are durable. */
 void participant_synced(struct participant *p, uint64_t seq, int64_t now_us);
 /* Topo's answer, accepted by decision_store_accept(). Repeated and late ones are fine. is_commit:
- * COMMITTED at commit_ts, otherwise ABORTED. (UNDECIDED needs not be passed on; FORGOTTEN for one
- * who holds redo is a contradiction, for the log.) */
+ * COMMITTED at commit_ts, otherwise ABORTED. (FORGOTTEN for one who holds redo is a contradiction,
+ * for the log.) */
 void participant_decided(struct participant *p, const struct txn_id *id, bool is_commit,
                          uint64_t commit_ts, int64_t now_us);
+/* Topo has answered UNDECIDED to a DO_ASK of this struct participant, not of one before. */
+void participant_undecided(struct participant *p, const struct txn_id *id, int64_t now_us);
 /* Topo has taken note that id is durable here. */
 void participant_reported(struct participant *p, const struct txn_id *id, int64_t now_us);
 

@@ -52,6 +52,12 @@ static void commit_lone(struct participant *p, struct participant_request *r)
                 participant_answer(p, r, TXN_UNDECIDED);
                 return;
         }
+        if (!r->ret_incarnation) {
+                /* A copy of a commit that was tried, and failed, while this one waited. */
+                h->is_doomed = true;
+                DL_PREPEND(h->queue, r);
+                return;
+        }
         if (p->state == PARTICIPANT_IS_ACTIVE) {
                 h->is_lone = true;
                 h->vote = txn_clock_begin(p->clock, hlc_tick(p->hlc), r->min_ts, NULL);
@@ -200,7 +206,7 @@ static void opened(struct participant *p, struct participant_request *r,
                 return;
         }
         txn_clock_reopen(p->clock, o->last_ts, 0);
-        if (o->applied)
+        if (o->applied && txn_rule(TXN_RULE_FENCE))
                 result = o->applied_ts ? TXN_PARTICIPANT_LOST : TXN_FENCED;
         if (!result)
                 result = participant_check_first(p, r, o->last_ts);

@@ -111,8 +111,7 @@ void participant_recover(struct participant *p, const struct participant_redo *r
                 if (e->state == PARTICIPANT_REDO_COMMITTED)
                         note_commit(p, e, now_us);
         }
-        if (p->sync_us != INT64_MAX)
-                p->sync_us = now_us;
+        participant_note_sync(p, p->seq, now_us);
         participant_recover_next(p, now_us);
 }
 
@@ -170,8 +169,6 @@ void participant_reapply(struct participant *p, struct participant_redo *e, int6
         struct participant_action *a;
 
         if (p->state == PARTICIPANT_IS_RECOVERING) {
-                uint64_t vote = e->vote;
-
                 *h = (struct participant_hold){
                         .age = e->age,
                         .incarnation = p->next_incarnation++,
@@ -179,14 +176,12 @@ void participant_reapply(struct participant *p, struct participant_redo *e, int6
                         .is_commit = h->is_commit,
                         .commit_ts = h->commit_ts,
                         .vote = e->vote,
-                        .has_vote = true,
+                        .has_vote = txn_rule(TXN_RULE_VOTE_IN_REDO),
                         .begun_us = now_us,
                         .prepared_us = now_us,
                 };
-                if (txn_rule(TXN_RULE_VOTE_IN_REDO))
-                        txn_clock_restore(p->clock, vote, &e->age);
-                else
-                        txn_clock_begin(p->clock, hlc_tick(p->hlc), 0, &e->age);
+                if (h->has_vote)
+                        txn_clock_restore(p->clock, e->vote, &e->age);
         }
         a = participant_begin_job(p, PARTICIPANT_DO_REAPPLY, PARTICIPANT_IS_REAPPLYING, NULL);
         a->commit_ts = e->vote;
@@ -208,10 +203,16 @@ void participant_reapplied(struct participant *p, const struct participant_outco
                 return;
         }
         participant_move(p, PARTICIPANT_IS_PREPARED);
-        if (!p->is_serving)
-                serve(p, now_us);
         h->retry_us = now_us;
         participant_continue(p, now_us);
+}
+
+void participant_undecided(struct participant *p, const struct txn_id *id, int64_t now_us)
+{
+        /* What is still to be committed was told to nobody: what is served now is not stale. */
+        if (!p->is_serving && p->state == PARTICIPANT_IS_PREPARED &&
+            txn_id_equal(&p->hold.age.id, id))
+                serve(p, now_us);
 }
 
 static void alarm(struct participant *p, const struct txn_id *id, const char *text)
@@ -260,13 +261,17 @@ void participant_decided(struct participant *p, const struct txn_id *id, bool is
 int64_t participant_redo_deadline(const struct participant *p)
 {
         int64_t deadline = p->sync_us;
+        bool is_first = true;
 
         for (size_t i = 0; i < p->n_redo; i++) {
                 const struct participant_redo *e = &p->redo[i];
-                bool is_due = e->state == PARTICIPANT_REDO_DURABLE ||
-                              (e->state == PARTICIPANT_REDO_PREPARED &&
-                               p->state == PARTICIPANT_IS_RECOVERING);
+                bool is_due = e->state == PARTICIPANT_REDO_DURABLE;
 
+                /* Of those that are to be decided before the shard serves, one after the other. */
+                if (e->state == PARTICIPANT_REDO_PREPARED && is_first) {
+                        is_due = p->state == PARTICIPANT_IS_RECOVERING;
+                        is_first = false;
+                }
                 if (is_due && e->told_us + p->o.ask_every_us < deadline)
                         deadline = e->told_us + p->o.ask_every_us;
         }

@@ -36,7 +36,8 @@ void participant_floor_raised(struct participant *p, uint64_t floor_durable, uin
 static enum txn_result judge(struct participant *p, const struct participant_request *r)
 {
         uint64_t pending;
-        bool is_settled = txn_clock_settle(p->clock, r->commit_ts);
+        bool is_settled =
+            txn_rule(TXN_RULE_VALIDATE_FLOOR) && txn_clock_settle(p->clock, r->commit_ts);
 
         if (p->clock->last_ts != r->c)
                 return TXN_READ_CONFLICT;

@@ -8,7 +8,7 @@
 
 enum txn_rule {
         /* clock.c */
-        TXN_RULE_FLOOR_RISES = 0, /* a pin raises the floor */
+        TXN_RULE_FLOOR_HOLDS = 0, /* commits exceed the floor that pins have raised */
         TXN_RULE_FLOOR_IS_KEPT,   /* and it is found again after a crash */
         TXN_RULE_PENDING_IS_TOLD, /* a pin is told of what is pending */
         /* cut.c */
