@@ -1,6 +1,7 @@
 """Makes what differs small: a few statements and one query."""
 
 import pathlib
+import re
 
 from randsql.compare import ask, ask_unlimited, difference
 from randsql.sides import Sqlite, TooCostly
@@ -115,25 +116,32 @@ class Shrinker:
 OTHER_PLANS = [["PRAGMA reverse_unordered_selects = 1"], ["PRAGMA automatic_index = 0"]]
 
 
+def without_keys(create):
+    """CREATE TABLE but for keys that are not the rowid."""
+    create = re.sub(r",? WITHOUT ROWID", "", re.sub(r", PRIMARY KEY \([^()]*\)", "", create))
+    return re.sub(r"(?<!INTEGER) PRIMARY KEY( DESC)?( ON CONFLICT \w+)?", "", create)
+
+
 def is_definite(sqlite, setup, query, style):
     """False if SQLite itself answers otherwise with the rows put in backwards, without indexes, or read backwards; or if it need not know
-    which columns are never NULL: 3.40.1 believes that of those that a LEFT JOIN has padded, too, and finds NULL by them in a unique index."""
+    which columns are never NULL: 3.40.1 believes that of those that a LEFT JOIN has padded, too, and finds NULL by them in a unique index; or
+    without keys, whose indexes hide other mistakes of its LEFT JOIN."""
     try:
         want, unlimited = ask(sqlite, query, style), ask_unlimited(sqlite, query, style)
         tables = [s for s in setup if s[0].startswith("CREATE TABLE")]
         indexes = [s for s in setup if s[0].startswith("CREATE INDEX")]
         views = [s for s in setup if s[0].startswith("CREATE VIEW")]
         rows = [s for s in setup if not s[0].startswith("CREATE")]
+        keyless = [(without_keys(plain), ours, params) for plain, ours, params in tables]
         nullable = [(plain.replace(" NOT NULL", ""), ours, params) for plain, ours, params in tables]
         for prepare in OTHER_PLANS:
             for statements in ([*tables, *views, *reversed(rows)], [*tables, *views, *rows, *indexes, ("ANALYZE", "", ())],
-                               [*nullable, *views, *rows, *indexes]):
+                               [*nullable, *views, *rows, *indexes], [*keyless, *views, *rows]):
                 other = Sqlite(prepare)
-                for plain, _, params in statements:
-                    other.execute(plain, params)
+                failed = [plain for plain, _, params in statements if other.execute(plain, params).code]
                 got = ask(other, query, style)
                 other.close()
-                if difference(query, got, want, unlimited):
+                if not failed and difference(query, got, want, unlimited):
                     return False
     except TooCostly:
         return False
