@@ -115,8 +115,7 @@ bool decision_store_accept(struct decision_store *s, const char *id, uint64_t re
 
         if (!n_bytes || n_bytes >= sizeof s->id)
                 return false;
-        if (s->id[0] && (strcmp(s->id, id) || revision < s->revision) &&
-            txn_rule(TXN_RULE_STORE_REVISION))
+        if (s->id[0] && (strcmp(s->id, id) || revision < s->revision))
                 return false;
         memcpy(s->id, id, n_bytes + 1);
         if (revision > s->revision)

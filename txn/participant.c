@@ -189,6 +189,14 @@ static void enqueue(struct participant *p, struct participant_request *r, int64_
         participant_continue(p, now_us);
 }
 
+static void look_up(struct participant *p, struct participant_request *r)
+{
+        struct participant_action *a = participant_add_action(p, PARTICIPANT_DO_LOOK_UP);
+
+        a->request = r;
+        a->age = r->age;
+}
+
 /* The gate takes the transaction for something else than it is. */
 static void refuse_counted(struct participant *p, struct participant_request *r, int64_t now_us)
 {
@@ -214,6 +222,12 @@ static void refuse_counted(struct participant *p, struct participant_request *r,
                 r->ret_n_statements = h->n_statements;
                 participant_answer(p, r, TXN_PARTICIPANT_LOST);
                 participant_continue(p, now_us);
+                return;
+        }
+        if (r->kind == PARTICIPANT_END) {
+                /* What is here came back by a copy of its first request. What it was once may have
+                 * been committed. */
+                look_up(p, r);
                 return;
         }
         r->ret_n_statements = h->n_statements;
@@ -261,14 +275,6 @@ static void dispatch_to_holder(struct participant *p, struct participant_request
                 p->hold.is_doomed = true;
         }
         enqueue(p, r, now_us);
-}
-
-static void look_up(struct participant *p, struct participant_request *r)
-{
-        struct participant_action *a = participant_add_action(p, PARTICIPANT_DO_LOOK_UP);
-
-        a->request = r;
-        a->age = r->age;
 }
 
 /* Nothing is known of the transaction here, but that it may wait. */

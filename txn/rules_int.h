@@ -34,13 +34,12 @@ enum txn_rule {
         TXN_RULE_ASK_BEFORE_TELL, /* a decision without an answer is not taken for aborted */
         TXN_RULE_SESSION,         /* a session sees what it has seen */
         /* decision.c */
-        TXN_RULE_WRITE_ONCE,     /* a record stands */
-        TXN_RULE_LEASE,          /* nothing is committed after the lease has ended */
-        TXN_RULE_MARK,           /* nor below the mark */
-        TXN_RULE_ALL_DURABLE,    /* a record goes when all participants are durable */
-        TXN_RULE_TOMBSTONE,      /* and leaves a tombstone */
-        TXN_RULE_FORGOTTEN,      /* "not there" does not tell the coordinator "aborted" */
-        TXN_RULE_STORE_REVISION, /* a store that went back is refused */
+        TXN_RULE_WRITE_ONCE,  /* a record stands */
+        TXN_RULE_LEASE,       /* nothing is committed after the lease has ended */
+        TXN_RULE_MARK,        /* nor below the mark */
+        TXN_RULE_ALL_DURABLE, /* a record goes when all participants are durable */
+        TXN_RULE_TOMBSTONE,   /* and leaves a tombstone */
+        TXN_RULE_FORGOTTEN,   /* "not there" does not tell the coordinator "aborted" */
         TXN_N_RULES,
 };
 

@@ -478,7 +478,8 @@ void session_next(struct session *s)
         s->kind = dice < 10   ? WORK_TXN
                   : dice < 13 ? WORK_SCATTER
                   : dice < 16 ? WORK_READ
-                              : WORK_WRITE;
+                  : dice < 20 ? WORK_WRITE
+                              : WORK_ASK;
         switch (s->kind) {
         case WORK_TXN:
                 make_ops(s);

@@ -140,6 +140,10 @@ void shard_reply(struct shard *s, struct request *rq, enum txn_result result, bo
         reply.result = result;
         reply.is_refused = is_refused;
         reply.seen = rq->seen;
+        trace("shard %u answers tag %u, request %llu: %s%s, incarnation %llx, count %llu",
+              s->number, rq->m.tag, (unsigned long long)rq->m.number, txn_result_name(result),
+              is_refused ? ", refused" : "", (unsigned long long)rq->r.ret_incarnation,
+              (unsigned long long)rq->r.ret_n_statements);
         w.works[rq->m.tag].waits_on &= (uint8_t) ~(1u << s->number);
         reply.schema = shard_schema(s);
         if (w.has_stream[rq->m.stream])
@@ -279,6 +283,10 @@ void tablet_on_message(struct message *m)
                 return;
         }
         rq = request_new(m);
+        trace("shard %u is asked by tag %u, request %llu: message %d, kind %d, count %llu, %s",
+              s->number, m->tag, (unsigned long long)m->number, (int)m->kind, (int)m->part.kind,
+              (unsigned long long)m->part.n_statements,
+              s->participant ? participant_state_name(participant_state(s->participant)) : "away");
         if (hlc_observe(clock_of(m->to), m->hlc, NULL) || !s->participant ||
             ((m->kind == MESSAGE_WRITE || (m->kind == MESSAGE_PART && !m->part.incarnation &&
                                            m->part.kind == PARTICIPANT_EXECUTE)) &&

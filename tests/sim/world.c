@@ -10,7 +10,7 @@
 
 struct world w;
 
-enum { MAX_SKEW_US = 1000 * MS };
+enum { MAX_SKEW_US = 1000 * MS, MAX_CALM_US = 10 * 1000 * MS };
 
 /* ---------------------------------------------------------------- chance and traces */
 
@@ -526,6 +526,7 @@ static void tear_down(void)
 bool run_schedule(const struct settings *s)
 {
         uint64_t n_wild = 0, calm_at = 0;
+        int64_t calm_us = 0;
 
         set_up(s);
         n_wild = 600 + chance(1400);
@@ -533,6 +534,7 @@ bool run_schedule(const struct settings *s)
                 if (!w.is_calm && w.n_steps >= n_wild) {
                         calm_down();
                         calm_at = w.n_steps;
+                        calm_us = w.now;
                 }
                 if (!w.is_calm)
                         go_wrong();
@@ -543,7 +545,7 @@ bool run_schedule(const struct settings *s)
                         check_end();
                         break;
                 }
-                if (w.n_steps > calm_at + 20000) {
+                if (w.n_steps > calm_at + 20000 || w.now > calm_us + MAX_CALM_US) {
                         violate("it does not come to an end");
                         for (unsigned i = 0; i < N_SHARDS; i++)
                                 trace("shard %u is %s", i,
