@@ -9,7 +9,7 @@
 
 enum {
         FORMAT = 1,
-        COMPACT_EVERY = 128,          /* revisions */
+        COMPACT_EVERY = 8,            /* revisions, so that none of them takes long */
         MAX_HISTORY_BYTES = 64 << 20, /* of values, before the older half is forgotten */
 };
 
@@ -31,6 +31,7 @@ enum {
         Q_LEASE_END,
         Q_COMPACT,
         Q_HISTORY_BYTES,
+        Q_CUT_BYTES,
         N_QUERIES,
 };
 
@@ -57,6 +58,7 @@ static const char *const queries[N_QUERIES] = {
         [Q_LEASE_END] = "DELETE FROM lease WHERE id = ?1",
         [Q_COMPACT] = "DELETE FROM history WHERE revision <= ?1",
         [Q_HISTORY_BYTES] = "SELECT coalesce(sum(length(value)), 0) FROM history",
+        [Q_CUT_BYTES] = "SELECT coalesce(sum(length(value)), 0) FROM history WHERE revision <= ?1",
 };
 
 static const char setup[] =
@@ -80,40 +82,13 @@ struct kv_db {
         uint64_t keep_revisions;
         sqlite3 *sqlite; /* NULL after a failure that a reopening has not mended yet */
         sqlite3_stmt *stmts[N_QUERIES];
-        uint64_t revision;  /* the last */
-        uint64_t compacted; /* history up to and including this one is gone */
+        uint64_t revision;     /* the last */
+        uint64_t compacted;    /* history up to and including this one is gone */
+        int64_t history_bytes; /* of the values in it */
+        int64_t grown_bytes;   /* by the transaction under way */
 };
 
 /* ---------------------------------------------------------------- items */
-
-void kv_items_done(struct kv_items *list)
-{
-        for (size_t i = 0; i < list->n; i++) {
-                free((char *)(uintptr_t)list->items[i].key);
-                free((void *)(uintptr_t)list->items[i].value);
-        }
-        free(list->items);
-        *list = (struct kv_items){ 0 };
-}
-
-static void add_item(struct kv_items *list, const char *key, const void *value, size_t n_bytes,
-                     uint64_t revision, uint64_t lease)
-{
-        struct store_item *item;
-        void *copy = NULL;
-
-        if (list->n == list->n_allocated) {
-                list->n_allocated = list->n_allocated ? 2 * list->n_allocated : 8;
-                list->items = xrealloc(list->items, list->n_allocated * sizeof *list->items);
-        }
-        if (value) {
-                copy = xmalloc(n_bytes);
-                memcpy(copy, value, n_bytes);
-        }
-        item = &list->items[list->n++];
-        *item = (struct store_item){ xstrdup(key), copy, n_bytes, revision, lease };
-        list->n_bytes += n_bytes;
-}
 
 /* The current row of a statement that selects key, value, revision, lease. */
 static void add_row(struct kv_items *list, sqlite3_stmt *q)
@@ -123,9 +98,9 @@ static void add_row(struct kv_items *list, sqlite3_stmt *q)
         /* An empty blob comes as NULL, which in an item means a deletion. */
         if (!value && sqlite3_column_type(q, 1) != SQLITE_NULL)
                 value = "";
-        add_item(list, (const char *)sqlite3_column_text(q, 0), value,
-                 (size_t)sqlite3_column_bytes(q, 1), (uint64_t)sqlite3_column_int64(q, 2),
-                 (uint64_t)sqlite3_column_int64(q, 3));
+        kv_items_add(list, (const char *)sqlite3_column_text(q, 0), value,
+                     (size_t)sqlite3_column_bytes(q, 1), (uint64_t)sqlite3_column_int64(q, 2),
+                     (uint64_t)sqlite3_column_int64(q, 3));
 }
 
 /* ---------------------------------------------------------------- SQLite */
@@ -242,6 +217,16 @@ static enum err_code write_meta(struct kv_db *db, const char *name, uint64_t val
         return ERR_OK;
 }
 
+static enum err_code count_history(struct kv_db *db, struct err *reterr)
+{
+        cleanup_(reset_query) sqlite3_stmt *q = get_query(db, Q_HISTORY_BYTES);
+
+        if (!q || sqlite3_step(q) != SQLITE_ROW)
+                return sqlite_failed(db, "read", reterr);
+        db->history_bytes = sqlite3_column_int64(q, 0);
+        return ERR_OK;
+}
+
 static enum err_code open_connection(struct kv_db *db, struct err *reterr)
 {
         uint64_t format;
@@ -263,6 +248,8 @@ static enum err_code open_connection(struct kv_db *db, struct err *reterr)
                 rc = read_meta(db, "revision", &db->revision, reterr);
         if (!rc)
                 rc = read_meta(db, "compacted", &db->compacted, reterr);
+        if (!rc)
+                rc = count_history(db, reterr);
         return rc;
 }
 
@@ -391,7 +378,7 @@ static enum err_code delete_items(struct kv_db *db, const struct kv_items *found
         enum err_code rc = ERR_OK;
 
         for (size_t i = 0; !rc && i < found->n; i++) {
-                add_item(changes, found->items[i].key, NULL, 0, db->revision + 1, 0);
+                kv_items_add(changes, found->items[i].key, NULL, 0, db->revision + 1, 0);
                 rc = write_item(db, Q_DELETE, &changes->items[changes->n - 1], reterr);
                 if (!rc)
                         rc = write_item(db, Q_LOG, &changes->items[changes->n - 1], reterr);
@@ -421,7 +408,9 @@ static enum err_code run_put(struct kv_db *db, const struct store_step *step,
 
         if (rc)
                 return rc;
-        add_item(changes, step->key, step->value, step->n_bytes, db->revision + 1, step->number);
+        db->grown_bytes += (int64_t)step->n_bytes;
+        kv_items_add(changes, step->key, step->value, step->n_bytes, db->revision + 1,
+                     step->number);
         item = &changes->items[changes->n - 1];
         rc = write_item(db, Q_PUT, item, reterr);
         return rc ? rc : write_item(db, Q_LOG, item, reterr);
@@ -449,30 +438,33 @@ static enum err_code run_step(struct kv_db *db, const struct store_step *step,
         return ERR_OK;
 }
 
+/* Forgets the revisions up to one. */
+static enum err_code cut_history(struct kv_db *db, uint64_t upto, struct err *reterr)
+{
+        cleanup_(reset_query) sqlite3_stmt *sum = get_query(db, Q_CUT_BYTES);
+        cleanup_(reset_query) sqlite3_stmt *cut = get_query(db, Q_COMPACT);
+
+        if (!sum || sqlite3_bind_int64(sum, 1, (int64_t)upto) || sqlite3_step(sum) != SQLITE_ROW)
+                return sqlite_failed(db, "read", reterr);
+        db->grown_bytes -= sqlite3_column_int64(sum, 0);
+        if (!cut || sqlite3_bind_int64(cut, 1, (int64_t)upto) || sqlite3_step(cut) != SQLITE_DONE)
+                return sqlite_failed(db, "compact", reterr);
+        return write_meta(db, "compacted", upto, reterr);
+}
+
 /* Watches from before need not be served for ever. */
 static enum err_code compact(struct kv_db *db, uint64_t revision, struct err *reterr)
 {
-        cleanup_(reset_query) sqlite3_stmt *sum = NULL;
-        cleanup_(reset_query) sqlite3_stmt *cut = NULL;
         uint64_t keep = db->keep_revisions;
-        enum err_code rc;
 
         if (revision % COMPACT_EVERY)
                 return ERR_OK;
-        sum = get_query(db, Q_HISTORY_BYTES);
-        if (!sum || sqlite3_step(sum) != SQLITE_ROW)
-                return sqlite_failed(db, "read", reterr);
-        if (sqlite3_column_int64(sum, 0) > MAX_HISTORY_BYTES && db->compacted < revision)
+        if (db->history_bytes + db->grown_bytes > MAX_HISTORY_BYTES && db->compacted < revision)
                 keep =
                     (revision - db->compacted) / 2 < keep ? (revision - db->compacted) / 2 : keep;
         if (revision <= db->compacted + keep)
                 return ERR_OK;
-        cut = get_query(db, Q_COMPACT);
-        if (!cut || sqlite3_bind_int64(cut, 1, (int64_t)(revision - keep)) ||
-            sqlite3_step(cut) != SQLITE_DONE)
-                return sqlite_failed(db, "compact", reterr);
-        rc = write_meta(db, "compacted", revision - keep, reterr);
-        return rc;
+        return cut_history(db, revision - keep, reterr);
 }
 
 /* ---------------------------------------------------------------- transactions */
@@ -513,6 +505,7 @@ static enum err_code end_transaction(struct kv_db *db, enum err_code rc, bool ch
                         return settle_commit(db, revision, changed, reterr);
                 db->revision = revision;
                 db->compacted = compacted;
+                db->history_bytes += db->grown_bytes;
                 return ERR_OK;
         }
         /* SQLite itself has rolled back after some errors. */
@@ -525,6 +518,7 @@ static enum err_code begin_transaction(struct kv_db *db, struct err *reterr)
 {
         enum err_code rc = need_connection(db, reterr);
 
+        db->grown_bytes = 0;
         return rc ? rc : run(db, Q_BEGIN, reterr);
 }
 

@@ -14,6 +14,9 @@ struct kv_items {
         size_t n_bytes; /* of the values */
 };
 void kv_items_done(struct kv_items *list);
+/* Copies key and value; value NULL: the key is deleted. */
+void kv_items_add(struct kv_items *list, const char *key, const void *value, size_t n_bytes,
+                  uint64_t revision, uint64_t lease);
 
 struct kv_lease {
         uint64_t id;

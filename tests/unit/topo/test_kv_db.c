@@ -352,6 +352,55 @@ START_TEST(history_is_cut_at_whole_revisions)
 }
 END_TEST
 
+static void put_large(struct kv_db *db, size_t n_bytes)
+{
+        cleanup_(store_txn_freep) struct store_txn *x = store_txn_new();
+        cleanup_(freep) char *value = xcalloc(1, n_bytes);
+        struct kv_items changes = { 0 };
+        struct err err = ERR_INIT;
+
+        store_txn_put(x, "large", value, n_bytes, 0);
+        ck_assert_msg(!kv_db_commit(db, x, &changes, &err), "%s", err.msg);
+        kv_items_done(&changes);
+}
+
+/* Is the revision remembered still? */
+static bool has_history(struct kv_db *db, uint64_t from)
+{
+        struct kv_items items = { 0 };
+        struct err err = ERR_INIT;
+        uint64_t next;
+        enum err_code rc = kv_db_history(db, "", from, 1, &items, &next, &err);
+
+        kv_items_done(&items);
+        return !rc;
+}
+
+/* The older half goes when there are more than 64 MiB of it, also if they were there at the start.
+ */
+START_TEST(history_has_a_size)
+{
+        struct kv_db *db = open_db("a");
+        uint64_t last;
+
+        while (kv_db_revision(db) < 40)
+                put_large(db, 1 << 20);
+        ck_assert(has_history(db, 1));
+        kv_db_close(db);
+        db = open_db("a");
+        while (kv_db_revision(db) < 72)
+                put_large(db, 1 << 20);
+        last = kv_db_revision(db);
+        ck_assert(!has_history(db, 1));
+        ck_assert(!has_history(db, last / 2));
+        ck_assert(has_history(db, last / 2 + 1));
+        while (kv_db_revision(db) < last + 16)
+                put_large(db, 1);
+        ck_assert(has_history(db, last / 2 + 1));
+        kv_db_close(db);
+}
+END_TEST
+
 int main(void)
 {
         Suite *s = suite_create("topo/kv_db");
@@ -367,6 +416,7 @@ int main(void)
         tcase_add_test(t, newer_format_is_refused);
         tcase_add_test(t, other_files_are_refused);
         tcase_add_test(t, history_is_cut_at_whole_revisions);
+        tcase_add_test(t, history_has_a_size);
         suite_add_tcase(s, t);
         return unit_run(s);
 }
