@@ -176,6 +176,11 @@ bool records_find_mark(const struct records *r, uint64_t epoch, struct record_ma
         return i < r->n_marks;
 }
 
+size_t records_count_marks(const struct records *r)
+{
+        return r->n_marks;
+}
+
 void records_forget_mark(struct records *r, uint64_t epoch)
 {
         size_t i = find_mark(r, epoch);

@@ -61,6 +61,7 @@ struct record_mark records_mark(const struct records *r, uint64_t epoch);
 
 /* The first mark of that epoch or a later one, stored or not; false: there is none. */
 bool records_find_mark(const struct records *r, uint64_t epoch, struct record_mark *ret_mark);
+size_t records_count_marks(const struct records *r);
 /* Of an epoch without a stored mark: what its gate has told is of no use any more. */
 void records_forget_mark(struct records *r, uint64_t epoch);
 

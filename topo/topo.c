@@ -264,6 +264,10 @@ struct topo *topo_new(struct loop *l, struct store *s, const struct topo_options
                 t->options.max_watchers = TOPO_MAX_WATCHERS;
         if (!t->options.max_prepared_ms)
                 t->options.max_prepared_ms = TRANSACTIONS_MAX_PREPARED_MS;
+        if (!t->options.max_records)
+                t->options.max_records = TRANSACTIONS_MAX_RECORDS;
+        if (!t->options.max_kept)
+                t->options.max_kept = TRANSACTIONS_MAX_KEPT;
         if (!t->options.keep_ms)
                 t->options.keep_ms = TRANSACTIONS_KEEP_MS;
         t->started_us = topo_now_us(t);

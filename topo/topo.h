@@ -37,6 +37,8 @@ struct topo_options {
                                     longer is aborted; 0: TRANSACTIONS_MAX_PREPARED_MS */
         uint64_t keep_ms;    /* how transactions ended is kept for so long at least, if there are
                                 not too many; 0: TRANSACTIONS_KEEP_MS */
+        size_t max_records;  /* of transactions; 0: TRANSACTIONS_MAX_RECORDS */
+        size_t max_kept;     /* of those that have ended; 0: TRANSACTIONS_MAX_KEPT */
         size_t max_watchers; /* 0: TOPO_MAX_WATCHERS */
         int64_t (*now_us)(void); /* monotonic; NULL: mono_us(), and time passes by itself */
         /* Told when the store begins or ceases to answer; may be NULL. */

@@ -136,6 +136,16 @@ bool transactions_is_other(const struct transactions *all, const struct txn_id *
         return record && record->start != id->start;
 }
 
+/* Nobody has decided it, and nobody can any more. */
+static bool was_never_decided(struct transactions *all, const struct txn_id *id)
+{
+        struct decision_view view = transactions_view(all, id);
+
+        /* The record of one that was forgotten went together with a mark above it. */
+        return view.record == DECISION_NONE && decision_is_closed(&view) &&
+               id->counter >= view.mark && id->epoch >= records_mark(all->records, 0).counter;
+}
+
 enum err_code transactions_check_id(const struct transactions *all, const struct txn_id *id,
                                     struct err *reterr)
 {
@@ -358,11 +368,11 @@ static enum err_code check_commit(const struct transactions *all, const struct t
         if (!item->n_participants || !item->commit_ts)
                 return err_set(reterr, ERR_INVALID, "BAD_TRANSACTION",
                                "a commit has participants and a timestamp");
-        if (records_count_all(all->records) >= TRANSACTIONS_MAX_RECORDS &&
+        if (records_count_all(all->records) >= all->topo->options.max_records &&
             !records_find(all->records, item->id.epoch, item->id.counter))
                 return err_set(reterr, ERR_EXHAUSTED, "TOPO_LIMIT",
-                               "there are %d transactions that cannot be forgotten yet",
-                               TRANSACTIONS_MAX_RECORDS);
+                               "there are %zu transactions that cannot be forgotten yet",
+                               all->topo->options.max_records);
         return ERR_OK;
 }
 
@@ -561,6 +571,7 @@ static enum err_code build_find(struct op *op, struct store_txn *x, struct err *
         if (rc)
                 return rc;
         reply.id = rq->id;
+        reply.never_decided = was_never_decided(all, &id);
         reply.state =
             told_state(transactions_is_other(all, &id) ? DECISION_TELL_FORGOTTEN : o.answer);
         if (reply.state == SHOAL__V1__TRANSACTION_STATE__TRANSACTION_STATE_COMMITTED)

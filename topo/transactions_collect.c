@@ -12,10 +12,15 @@ enum {
         STEPS_OF_EPOCH = 3,
         MAX_EPOCHS = 8,
         MAX_LOOKED_AT = 4096, /* in a round */
+        MAX_MARKS = 10000,
 };
 
+/* An epoch in a round. */
 struct epoch {
-        uint64_t epoch, mark;
+        uint64_t epoch;
+        struct record_mark old;
+        const char *gate; /* that holds the lease; NULL: it has ended */
+        uint64_t mark;    /* after this round */
 };
 
 struct round {
@@ -25,35 +30,39 @@ struct round {
         size_t n_epochs, n_removals, n_looked_at;
 };
 
-/* The mark after this round, which raises it as far as the gate has told, or removes it if the
- * epoch's lease has ended. NULL: no room. */
-static const struct epoch *find_epoch(struct round *r, uint64_t epoch)
+/* The mark follows what the gate has told. NULL: no room. */
+static struct epoch *find_epoch(struct round *r, uint64_t epoch)
 {
-        struct record_mark mark;
-        const char *gate;
         struct epoch *e;
-        struct key key = key_transaction_mark(epoch);
 
         for (size_t i = 0; i < r->n_epochs; i++)
                 if (r->epochs[i].epoch == epoch)
                         return &r->epochs[i];
         if (r->n_epochs == MAX_EPOCHS)
                 return NULL;
-        mark = records_mark(r->all->records, epoch);
-        gate = transactions_holder(r->all, epoch);
         e = &r->epochs[r->n_epochs++];
-        *e = (struct epoch){ epoch, mark.counter };
-        store_txn_expect(r->x, key.s, mark.mod_revision);
-        if (gate && decision_advance_mark(mark.counter, mark.oldest) > mark.counter) {
-                Shoal__V1__DecisionMarkRecord record = SHOAL__V1__DECISION_MARK_RECORD__INIT;
-
-                e->mark = record.counter = mark.oldest;
-                store_txn_expect(r->x, key_gate(gate).s, epoch);
-                op_put(r->x, key.s, &record.base, 0);
-        } else if (!gate && mark.mod_revision) {
-                store_txn_delete(r->x, key.s);
-        }
+        *e = (struct epoch){ .epoch = epoch, .old = records_mark(r->all->records, epoch) };
+        e->gate = transactions_holder(r->all, epoch);
+        e->mark = e->old.counter;
+        if (e->gate)
+                e->mark = decision_advance_mark(e->mark, e->old.oldest);
         return e;
+}
+
+/* Where there is no lease any more, the mark tells up to where something has been forgotten: what
+ * is not below was never decided. */
+static void finish_epoch(struct round *r, const struct epoch *e)
+{
+        Shoal__V1__DecisionMarkRecord record = SHOAL__V1__DECISION_MARK_RECORD__INIT;
+        struct key key = key_transaction_mark(e->epoch);
+
+        store_txn_expect(r->x, key.s, e->old.mod_revision);
+        if (e->mark <= e->old.counter)
+                return;
+        if (e->gate)
+                store_txn_expect(r->x, key_gate(e->gate).s, e->epoch);
+        record.counter = e->mark;
+        op_put(r->x, key.s, &record.base, 0);
 }
 
 static bool has_room(const struct round *r)
@@ -67,7 +76,7 @@ static bool collect(struct round *r, const struct record *e)
 {
         struct txn_id id = { e->epoch, e->start, e->counter };
         struct decision_view view = transactions_view(r->all, &id);
-        const struct epoch *epoch = find_epoch(r, e->epoch);
+        struct epoch *epoch = find_epoch(r, e->epoch);
         struct key key = key_transaction(e->epoch, e->counter);
 
         if (!epoch || !has_room(r))
@@ -78,6 +87,7 @@ static bool collect(struct round *r, const struct record *e)
         store_txn_expect(r->x, key.s, e->mod_revision);
         store_txn_delete(r->x, key.s);
         r->n_removals++;
+        epoch->mark = decision_advance_mark(epoch->mark, e->counter + 1);
         return true;
 }
 
@@ -87,7 +97,8 @@ static bool collect_list(struct round *r, enum decision_record state)
 {
         struct records *records = r->all->records;
         size_t n = records_count(records, state);
-        size_t n_over = n > TRANSACTIONS_MAX_KEPT ? n - TRANSACTIONS_MAX_KEPT : 0;
+        size_t max_kept = r->all->topo->options.max_kept;
+        size_t n_over = n > max_kept ? n - max_kept : 0;
         int64_t limit_us =
             topo_now_us(r->all->topo) - (int64_t)r->all->topo->options.keep_ms * 1000;
         const struct record *e, *next;
@@ -107,20 +118,40 @@ static bool collect_list(struct round *r, enum decision_record state)
         return true;
 }
 
-/* Marks of epochs whose lease has ended: nothing of them can be decided any more anyway. */
+static bool is_in_round(const struct round *r, uint64_t epoch)
+{
+        for (size_t i = 0; i < r->n_epochs; i++)
+                if (r->epochs[i].epoch == epoch)
+                        return true;
+        return false;
+}
+
+/* Of epochs whose lease has ended: what gates have told is of no use any more, and of the marks
+ * only the youngest stay. Below the mark of epoch 0, which no gate has, all epochs are forgotten.
+ */
 static void collect_marks(struct round *r)
 {
         struct records *records = r->all->records;
+        size_t n_over = records_count_marks(records);
+        struct epoch *all;
         struct record_mark mark;
 
-        for (uint64_t from = 0; from < UINT64_MAX && records_find_mark(records, from, &mark);
+        n_over -= n_over < MAX_MARKS ? n_over : MAX_MARKS;
+        for (uint64_t from = 1; from && records_find_mark(records, from, &mark);
              from = mark.epoch + 1) {
                 if (transactions_holder(r->all, mark.epoch))
                         continue;
                 if (!mark.mod_revision)
                         records_forget_mark(records, mark.epoch);
-                else if (r->n_epochs < MAX_EPOCHS)
-                        find_epoch(r, mark.epoch);
+                if (!mark.mod_revision || !n_over || is_in_round(r, mark.epoch) || !has_room(r))
+                        continue;
+                all = find_epoch(r, 0);
+                if (!all)
+                        return;
+                n_over--;
+                all->mark = decision_advance_mark(all->mark, mark.epoch + 1);
+                store_txn_delete(r->x, key_transaction_mark(mark.epoch).s);
+                r->n_removals++;
         }
 }
 
@@ -132,8 +163,10 @@ static enum err_code build_round(struct op *op, struct store_txn *x, struct err 
         (void)reterr;
         if (collect_list(&r, DECISION_DONE))
                 collect_list(&r, DECISION_ABORTED);
-        collect_marks(&r);
         all->n_collected = r.n_removals;
+        collect_marks(&r);
+        for (size_t i = 0; i < r.n_epochs; i++)
+                finish_epoch(&r, &r.epochs[i]);
         return ERR_OK;
 }
 

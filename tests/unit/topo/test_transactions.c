@@ -236,7 +236,10 @@ START_TEST(a_commit_that_waits_is_never_forgotten)
         fx_restart();
         fx_pass_ms(2 * KEEP_MS);
         ck_assert_uint_eq(count_keys(KEYS_TRANSACTIONS), 1);
-        ck_assert_uint_eq(count_keys(KEYS_TRANSACTION_MARKS), 0);
+        ck_assert_uint_eq(count_keys(KEYS_TRANSACTION_MARKS), 1);
+        assert_told(find_record(epoch, 2), FORGOTTEN, 0);
+        ck_assert(!find_record(epoch, 2).never_decided);
+        ck_assert(find_record(epoch, 3).never_decided);
         assert_told(report_prepared(epoch, 1, "1/80-", 5), COMMITTED, 77);
         assert_told(report_prepared(epoch, 2, "1/80-", 5), ABORTED, 0);
         assert_told(report_durable(epoch, 1, "1/80-"), DONE, 0);
@@ -264,8 +267,10 @@ START_TEST(an_abort_goes_with_its_epoch)
         fx_pass_ms(KEEP_MS);
         fx_pass_ms(KEEP_MS);
         ck_assert_uint_eq(count_keys(KEYS_TRANSACTIONS), 0);
-        ck_assert_uint_eq(count_keys(KEYS_TRANSACTION_MARKS), 0);
+        ck_assert_uint_eq(count_keys(KEYS_TRANSACTION_MARKS), 1);
         assert_told(decide("g0", "", epoch, 2, 5, 0), FORGOTTEN, 0);
+        ck_assert(!find_record(epoch, 3).never_decided);
+        ck_assert(find_record(epoch, 4).never_decided);
         assert_told(report_prepared(epoch, 2, "1/80-", 5), ABORTED, 0);
 }
 END_TEST
@@ -294,6 +299,126 @@ START_TEST(a_contradiction_is_counted)
         assert_told(report_durable(epoch, 2, "1/-80"), PREPARING, 0);
         assert_told(find_record(epoch, 2), PREPARING, 0);
         ck_assert_uint_eq(metric_value(counter), before + 2);
+}
+END_TEST
+
+/* What a gate that has died has left behind undecided stays so, and that is known for good. */
+START_TEST(what_was_never_decided_is_known)
+{
+        uint64_t second;
+
+        assert_told(decide("g0", "", epoch, 1, 77, 0), COMMITTED, 77);
+        end_gate();
+        second = fx_gate("g0", 2);
+        assert_told(find_record(epoch, 1), COMMITTED, 77);
+        assert_told(find_record(epoch, 2), FORGOTTEN, 0);
+        ck_assert(find_record(epoch, 2).never_decided);
+        ck_assert(!find_record(epoch, 1).never_decided);
+        assert_told(find_record(second, 1), PREPARING, 0);
+        ck_assert(!find_record(second, 1).never_decided);
+        report_durable(epoch, 1, "1/-80");
+        report_durable(epoch, 1, "1/80-");
+        fx_pass_ms(KEEP_MS + 1);
+        fx_restart();
+        assert_told(find_record(epoch, 1), FORGOTTEN, 0);
+        ck_assert(!find_record(epoch, 1).never_decided);
+        ck_assert(find_record(epoch, 2).never_decided);
+        ck_assert_uint_eq(count_keys(KEYS_TRANSACTION_MARKS), 1);
+}
+END_TEST
+
+/* As if so many gates had died: the oldest epochs are forgotten as a whole. */
+START_TEST(marks_have_a_limit)
+{
+        enum { LIMIT = 10000, MORE = 20 };
+        Shoal__V1__DecisionMarkRecord mark = SHOAL__V1__DECISION_MARK_RECORD__INIT;
+
+        mark.counter = 5;
+        for (uint64_t e = 100; e < 100 + LIMIT + MORE;) {
+                struct store_txn *x = store_txn_new();
+
+                for (int i = 0; i < 100 && e < 100 + LIMIT + MORE; i++)
+                        op_put(x, key_transaction_mark(e++).s, &mark.base, 0);
+                store_commit(fx.store, x, NULL, NULL);
+        }
+        fx_settle();
+        fx_pass_ms(1);
+        ck_assert_uint_eq(count_keys(KEYS_TRANSACTION_MARKS), LIMIT + 1); /* and that of all */
+        ck_assert_uint_gt(catalog_revision(fx.topo->catalog), 100);
+        ck_assert(!find_record(100, 5).never_decided);
+        ck_assert_uint_eq(fx_gate("g0", 1), epoch);
+        fx_restart();
+        ck_assert(!find_record(2, 5).never_decided);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- limits */
+
+START_TEST(records_have_a_limit)
+{
+        struct ask ask = { epoch, 12, true, 5 };
+        struct fx_answer a;
+
+        fx.topo->options.max_records = 10;
+        for (uint64_t counter = 1; counter <= 10; counter++)
+                assert_told(decide("g0", "", epoch, counter, 77, 0), COMMITTED, 77);
+        send_decide("g0", "", &ask, 1, 0, &a);
+        fx_wait(&a);
+        fx_assert_failed(&a, ERR_EXHAUSTED, "TOPO_LIMIT");
+        /* What is there is told still, and what cannot wait is written. */
+        assert_told(decide("g0", "", epoch, 10, 99, 0), COMMITTED, 77);
+        assert_told(decide("g0", "", epoch, 11, 0, 0), ABORTED, 0);
+        fx.topo->options.max_records = 12;
+        assert_told(decide("g0", "", epoch, 12, 5, 0), COMMITTED, 5);
+}
+END_TEST
+
+START_TEST(only_so_many_are_kept)
+{
+        fx.topo->options.max_kept = 10;
+        for (uint64_t counter = 1; counter <= 15; counter++) {
+                decide("g0", "", epoch, counter, 77, counter);
+                report_durable(epoch, counter, "1/-80");
+                report_durable(epoch, counter, "1/80-");
+        }
+        ck_assert_uint_eq(count_keys(KEYS_TRANSACTIONS), 15);
+        fx_pass_ms(1);
+        ck_assert_uint_eq(count_keys(KEYS_TRANSACTIONS), 10);
+        assert_told(find_record(epoch, 5), FORGOTTEN, 0);
+        assert_told(find_record(epoch, 6), COMMITTED, 77);
+}
+END_TEST
+
+START_TEST(participants_have_a_limit)
+{
+        static char *names[TRANSACTIONS_MAX_PARTICIPANTS + 1];
+        Shoal__V1__DecideTransactionsRequest rq = SHOAL__V1__DECIDE_TRANSACTIONS_REQUEST__INIT;
+        Shoal__V1__TransactionDecision d = SHOAL__V1__TRANSACTION_DECISION__INIT, *list = &d;
+        Shoal__V1__TransactionId id;
+        struct fx_answer a;
+
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+                names[i] = xasprintf("1/%zx-%zx", i, i + 1);
+        set_txn_id(&id, epoch, 1);
+        d.id = &id;
+        d.state = TXN_STATE(COMMITTED);
+        d.commit_ts = 77;
+        d.participants = names;
+        d.n_participants = ARRAY_LEN(names);
+        rq.gate = (char *)(uintptr_t) "g0";
+        rq.decisions = &list;
+        rq.n_decisions = 1;
+        a = fx_call(&transactions_decide, &rq.base,
+                    &shoal__v1__decide_transactions_response__descriptor);
+        fx_assert_failed(&a, ERR_EXHAUSTED, "TOPO_LIMIT");
+        d.n_participants--;
+        a = fx_call(&transactions_decide, &rq.base,
+                    &shoal__v1__decide_transactions_response__descriptor);
+        assert_told(take_decision(&a), COMMITTED, 77);
+        for (size_t i = 0; i + 1 < d.n_participants; i += 100)
+                assert_told(report_durable(epoch, 1, names[i]), COMMITTED, 77);
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+                free(names[i]);
 }
 END_TEST
 
@@ -489,6 +614,11 @@ int main(void)
         tcase_add_test(t, an_abort_goes_with_its_epoch);
         tcase_add_test(t, a_participant_does_not_wait_for_ever);
         tcase_add_test(t, a_contradiction_is_counted);
+        tcase_add_test(t, what_was_never_decided_is_known);
+        tcase_add_test(t, marks_have_a_limit);
+        tcase_add_test(t, records_have_a_limit);
+        tcase_add_test(t, only_so_many_are_kept);
+        tcase_add_test(t, participants_have_a_limit);
         tcase_add_test(t, lists_show_what_is_not_resolved_first);
         tcase_add_test(t, lists_have_an_end);
         tcase_add_test(t, only_what_can_be_is_resolved);

@@ -185,7 +185,7 @@ static struct {
         uint64_t epochs[N_GATES];
         uint64_t incarnations[N_GATES];
         uint64_t counters[N_GATES];
-        unsigned n_committed, n_aborted, n_forgotten, n_done;
+        unsigned n_committed, n_aborted, n_forgotten, n_done, n_never;
 } world;
 
 static uint64_t draw(uint64_t n)
@@ -291,6 +291,18 @@ static void say_durable(struct truth *t)
         check(t, report_durable(t->epoch, t->counter, two_participants[i]), false);
 }
 
+static void look(struct truth *t)
+{
+        struct told told = find_record(t->epoch, t->counter);
+
+        check(t, told, false);
+        if (told.never_decided) {
+                ck_assert(!t->is_committed);
+                t->is_aborted = true;
+                world.n_never++;
+        }
+}
+
 static void change_gate(void)
 {
         unsigned gate = (unsigned)draw(N_GATES);
@@ -321,7 +333,7 @@ static void step(void)
         else if (what < 80)
                 say_durable(t);
         else if (what < 90)
-                check(t, find_record(t->epoch, t->counter), false);
+                look(t);
         else if (what < 97)
                 pass();
         else if (what == 97)
@@ -345,6 +357,7 @@ START_TEST(what_was_told_stays_true)
         ck_assert_uint_gt(world.n_aborted, 50);
         ck_assert_uint_gt(world.n_forgotten, 10);
         ck_assert_uint_gt(world.n_done, 10);
+        ck_assert_uint_gt(world.n_never, 10);
 }
 END_TEST
 

@@ -19,6 +19,7 @@ static char *two_participants[] = { (char *)(uintptr_t) "1/-80", (char *)(uintpt
 struct told {
         Shoal__V1__TransactionState state;
         uint64_t commit_ts;
+        bool never_decided; /* of find_record() */
 };
 
 static inline uint64_t start_of(uint64_t counter)
@@ -79,7 +80,7 @@ static inline struct told take_decision(struct fx_answer *a)
         ck_assert_uint_eq(r->n_decisions, 1);
         ck_assert_uint_eq(strlen(r->store_id), 32);
         ck_assert_uint_gt(r->store_revision, 0);
-        told = (struct told){ r->decisions[0]->state, r->decisions[0]->commit_ts };
+        told = (struct told){ r->decisions[0]->state, r->decisions[0]->commit_ts, false };
         fx_done(a);
         return told;
 }
@@ -126,7 +127,7 @@ static inline struct told take_report(struct fx_answer *a)
         fx_assert_ok(a);
         r = (Shoal__V1__ReportTransactionsResponse *)a->reply;
         ck_assert_uint_eq(r->n_decisions, 1);
-        told = (struct told){ r->decisions[0]->state, r->decisions[0]->commit_ts };
+        told = (struct told){ r->decisions[0]->state, r->decisions[0]->commit_ts, false };
         fx_done(a);
         return told;
 }
@@ -163,7 +164,8 @@ static inline struct told find_record(uint64_t epoch, uint64_t counter)
         a = fx_call(&transactions_find, &rq.base, &shoal__v1__transaction_decision__descriptor);
         fx_assert_ok(&a);
         told = (struct told){ ((Shoal__V1__TransactionDecision *)a.reply)->state,
-                              ((Shoal__V1__TransactionDecision *)a.reply)->commit_ts };
+                              ((Shoal__V1__TransactionDecision *)a.reply)->commit_ts,
+                              ((Shoal__V1__TransactionDecision *)a.reply)->never_decided };
         fx_done(&a);
         return told;
 }
