@@ -114,8 +114,8 @@ void txn_clock_end(struct txn_clock *k, uint64_t ts, enum txn_commit outcome)
 uint64_t txn_clock_due(const struct txn_clock *k, uint64_t wanted, uint64_t now, uint64_t ahead,
                        bool commits_anyway)
 {
-        /* Whoever waits for a commit in doubt needs another one in its place. */
-        if (wanted <= k->floor_durable && !(wanted && k->doubtful_ts) &&
+        /* A commit in doubt is to have another one in its place. */
+        if (wanted <= k->floor_durable && !k->doubtful_ts &&
             !(commits_anyway && now + ahead / 2 > k->floor_durable))
                 return 0;
         return (wanted > now ? wanted : now) + ahead;

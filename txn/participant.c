@@ -419,7 +419,17 @@ void participant_stream_lost(struct participant *p, uint64_t stream, int64_t now
         participant_continue(p, now_us);
 }
 
-/* When the holder's time is up; INT64_MAX: it is not limited. */
+/* Topo: how does the holder end? */
+void participant_ask(struct participant *p, int64_t now_us)
+{
+        struct participant_action *a = participant_add_action(p, PARTICIPANT_DO_ASK);
+
+        a->age = p->hold.age;
+        a->commit_ts = p->hold.vote;
+        a->prepared_us = now_us - p->hold.prepared_us;
+}
+
+/* When the holder's time is up, or the writer's next turn is due; INT64_MAX: it is not limited. */
 static int64_t hold_deadline(const struct participant *p)
 {
         const struct participant_hold *h = &p->hold;
@@ -430,6 +440,8 @@ static int64_t hold_deadline(const struct participant *p)
         if (p->state == PARTICIPANT_IS_PREPARED ||
             (p->state == PARTICIPANT_IS_REAPPLYING && !p->has_job))
                 return h->retry_us;
+        if (p->state == PARTICIPANT_IS_FREE && p->clock->doubtful_ts && p->waiting)
+                return p->doubt_us;
         return INT64_MAX;
 }
 
@@ -446,13 +458,10 @@ void participant_tick(struct participant *p, int64_t now_us)
                 struct participant_hold *h = &p->hold;
 
                 if (p->state == PARTICIPANT_IS_PREPARED) {
-                        struct participant_action *a =
-                            participant_add_action(p, PARTICIPANT_DO_ASK);
-
-                        a->age = h->age;
-                        a->commit_ts = h->vote;
-                        a->prepared_us = now_us - h->prepared_us;
+                        participant_ask(p, now_us);
                         h->retry_us = now_us + p->o.ask_every_us;
+                } else if (p->state == PARTICIPANT_IS_FREE) {
+                        participant_give_turn(p, now_us);
                 } else if (p->state == PARTICIPANT_IS_REAPPLYING) {
                         participant_reapply(p, participant_find_redo(p, &h->age.id), now_us);
                 } else {

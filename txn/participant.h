@@ -226,8 +226,9 @@ struct participant_redo {
         struct txn_age age;
         uint64_t vote;
         uint64_t position;
-        enum participant_redo_state state; /* given to participant_recover(): COMMITTED if its row
-                                            * is in _shoal_applied, otherwise PREPARED */
+        /* Given to participant_recover(): COMMITTED if its row is in _shoal_applied; ENDED if that
+         * is a fence's, with timestamp 0; otherwise PREPARED. */
+        enum participant_redo_state state;
         uint64_t seq;    /* the participant's own: of the commits; which of them a DO_SYNC covers */
         int64_t told_us; /* when topo was asked or told */
 };

@@ -358,6 +358,8 @@ static void batch_done(struct participant *p, const struct participant_outcome *
         participant_move(p, PARTICIPANT_IS_FREE);
         if (o->commit == TXN_COMMIT_DONE)
                 participant_note_sync(p, p->seq, now_us);
+        else
+                p->doubt_us = now_us + p->o.ask_every_us;
         if (o->more)
                 p->wants_batch = true;
         participant_look_again(p, now_us);

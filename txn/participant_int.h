@@ -41,6 +41,7 @@ struct participant {
         struct participant_request *validating;
         uint64_t n_waiting; /* in these three */
         bool wants_batch;
+        int64_t doubt_us;     /* a commit is in doubt: when to try another one in its place */
         bool was_batch;       /* the writer's last turn */
         uint64_t floor_asked; /* the largest that DO_RAISE_FLOOR was asked for; 0: all are done */
 
@@ -65,6 +66,7 @@ struct participant_action *participant_begin_job(struct participant *p, enum par
 void participant_answer(struct participant *p, struct participant_request *r,
                         enum txn_result result);
 void participant_look_again(struct participant *p, int64_t now_us);
+void participant_ask(struct participant *p, int64_t now_us);
 /* As if it had just come. */
 void participant_dispatch(struct participant *p, struct participant_request *r, int64_t now_us);
 static inline bool participant_has_holder(const struct participant *p)

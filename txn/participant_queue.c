@@ -151,7 +151,14 @@ void participant_give_turn(struct participant *p, int64_t now_us)
                 participant_begin_job(p, PARTICIPANT_DO_FENCE, PARTICIPANT_IS_FENCING, r);
                 return;
         }
-        if (!(p->wants_batch && !p->was_batch) && open_next(p, now_us)) {
+        if (p->clock->doubtful_ts) {
+                /* What is in doubt may yet come back, and a transaction that has prepared without
+                 * having seen it would be put back on top of it: so another commit comes first. */
+                if (p->waiting && p->doubt_us <= now_us)
+                        p->wants_batch = true;
+                p->was_batch = false;
+        }
+        if (!(p->wants_batch && !p->was_batch) && !p->clock->doubtful_ts && open_next(p, now_us)) {
                 p->was_batch = false;
         } else if (p->wants_batch) {
                 p->wants_batch = false;

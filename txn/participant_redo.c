@@ -195,6 +195,9 @@ void participant_reapplied(struct participant *p, const struct participant_outco
 
         h->retry_us = now_us + p->o.ask_every_us;
         if (o->result) {
+                /* It may not even fit any more, because it was undone before. */
+                if (!h->is_decided)
+                        participant_ask(p, now_us);
                 participant_continue(p, now_us);
                 return;
         }

@@ -261,7 +261,8 @@ static void on_topo_reply(unsigned tablet, struct message *m)
                 if (m->answer == DECISION_TELL_COMMITTED || m->answer == DECISION_TELL_FORGOTTEN)
                         participant_reported(s->participant, &m->id, w.now);
                 else
-                        violate("topo does not know what shard %u has committed", m->shard);
+                        violate("topo answers %d for tag %u, which shard %u has committed",
+                                (int)m->answer, m->tag, m->shard);
         } else if (m->answer == DECISION_TELL_COMMITTED || m->answer == DECISION_TELL_ABORTED) {
                 participant_decided(s->participant, &m->id, m->answer == DECISION_TELL_COMMITTED,
                                     m->commit_ts, w.now);
@@ -372,8 +373,9 @@ static void on_recover(struct event *e)
                         .age = r->age,
                         .vote = r->vote,
                         .position = r->position,
-                        .state = shard_applied(s, &r->age.id, &ts) ? PARTICIPANT_REDO_COMMITTED
-                                                                   : PARTICIPANT_REDO_PREPARED,
+                        .state = !shard_applied(s, &r->age.id, &ts) ? PARTICIPANT_REDO_PREPARED
+                                 : ts                               ? PARTICIPANT_REDO_COMMITTED
+                                                                    : PARTICIPANT_REDO_ENDED,
                 };
         }
         txn_clock_init(&s->clock, shard_last_ts(s), floor);

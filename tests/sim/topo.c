@@ -174,6 +174,11 @@ static void write_record(struct event *e)
         change(m->tag, &o, m->shard);
         if (m->oldest_counter && epoch->lasts)
                 epoch->mark = decision_advance_mark(epoch->mark, m->oldest_counter);
+        trace("topo answers %d on tag %u, asked by message %d of node %u, record %d, counter %llu, "
+              "mark "
+              "%llu, lease %d",
+              (int)o.answer, m->tag, (int)m->was, m->to, (int)v->record,
+              (unsigned long long)v->counter, (unsigned long long)v->mark, v->lease_lasts);
         m->is_known = true;
         m->answer = o.answer;
         m->commit_ts = o.commit_ts;
