@@ -126,7 +126,10 @@ struct execution {
         struct ddl_replay replay;
         struct err unplanned; /* while replay asks */
         struct analyze analyze;
-        size_t n_write_shards; /* of a write */
+        size_t n_write_shards;         /* of a write in a transaction */
+        struct execute_spread *spread; /* execute_spread.c; NULL: it is none */
+        uint64_t write_changes;
+        int64_t write_last_id;
         bool has_use, needs_intent, sent_intent, discard_rows;
         uint8_t digest[16];
         struct result held; /* a write's answer until it is final */

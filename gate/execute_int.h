@@ -104,6 +104,19 @@ void execute_ddl(struct execution *x);
  * an earlier call with the same request_id. x may be gone afterwards. */
 void execute_unplanned(struct execution *x, const struct err *e);
 
+/* What the shard or shards of a write have said is final: gives it to the owner, or fails. */
+void execute_write_ended(struct execution *x, const struct err *e);
+
+/* ---- execute_spread.c */
+
+/* A write in a transaction, or on several shards: execute_write_ended() follows. ERR_*: nothing was
+ * sent, or what was is over with the attempt. */
+enum err_code execute_send_spread(struct execution *x, const uint64_t *bits, size_t n_shards,
+                                  struct err *reterr) must_check_;
+/* A session counts what x->held tells of, and x->held tells what the session has counted. */
+void execute_count_held(struct execution *x);
+void execute_drop_spread(struct execution *x);
+
 /* ---- execute_transaction.c */
 
 /* The statement is planned: may it run where it is, and in which transaction? */
@@ -123,6 +136,8 @@ bool execute_is_free(const struct execution *x); /* nobody would notice a second
 bool execute_gave_up(struct execution *x, struct err *ret_err);
 /* A write that no shard can do alone gets a transaction of its own. */
 enum err_code execute_begin_own(struct execution *x, struct err *reterr) must_check_;
+/* It is sent again, in another one. */
+void execute_drop_own(struct execution *x);
 /* The write is done, and e what came of it: commits a transaction of its own, or undoes what shards
  * have done. True: done(x, e) runs later. */
 bool execute_finish_write(struct execution *x, const struct err *e,

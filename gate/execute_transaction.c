@@ -239,6 +239,12 @@ enum err_code execute_begin_own(struct execution *x, struct err *reterr)
         return ERR_OK;
 }
 
+void execute_drop_own(struct execution *x)
+{
+        if (x->in && x->in->own)
+                execute_leave_transaction(x, false);
+}
+
 static void on_own_end(struct transaction_end *w, enum coordinator_outcome outcome,
                        uint64_t commit_ts, const struct err *e)
 {
@@ -457,6 +463,7 @@ static void roll_back_to(struct execution *x, uint64_t savepoint)
         struct err e;
 
         x->transaction = x->session->transaction;
+        sequence_holds_undo(&x->transaction->holds, savepoint);
         if (!bits || !get_in(x)) {
                 (void)fail_for_size(&e);
                 session_break_transaction(x->session, &e);

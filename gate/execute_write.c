@@ -16,6 +16,8 @@
 #include "common/wire.h"
 #include "gate/execute_int.h"
 #include "gate/refresher.h"
+#include "gate/session.h"
+#include "gate/transaction.h"
 
 static void fill_ids(struct execution *x);
 static void on_filled(struct sequence_use *u, const struct err *e);
@@ -24,6 +26,7 @@ static void send_write(struct execution *x);
 void execute_abandon_write(struct execution *x)
 {
         result_clear(&x->held);
+        execute_drop_spread(x);
         ddl_abandon(&x->ddl);
         ddl_replay_cancel(&x->replay);
         analyze_cancel(&x->analyze);
@@ -73,10 +76,19 @@ static void end_write(struct execution *x, const struct err *e)
         x->needs_intent = x->sent_intent = false;
         if (x->has_use && sequence_note_result(x->gate->sequences, &x->use, &copy)) {
                 result_clear(&x->held);
+                execute_drop_spread(x);
+                execute_drop_own(x);
                 fill_ids(x);
                 return;
         }
+        if (x->has_use && !copy.code && x->transaction)
+                sequence_hold(x->gate->sequences, x->run, &x->values, &x->transaction->holds,
+                              execute_savepoint(x, 1));
         x->has_use = false;
+        if (!copy.code)
+                execute_count_held(x);
+        else if (x->session && copy.extended_code)
+                x->session->changes = 0;
         if (!copy.code) {
                 if (x->run->table)
                         refresher_note(x->gate->refresher, x->catalog, x->run->table,
@@ -152,6 +164,11 @@ enum err_code execute_check_request_id(struct execution *x, struct err *reterr)
         if (!rc)
                 make_digest(x);
         return rc;
+}
+
+void execute_write_ended(struct execution *x, const struct err *e)
+{
+        end_write(x, e);
 }
 
 static void follow_verdict(struct execution *x, int verdict, const struct err *e)
@@ -256,21 +273,26 @@ static enum err_code try_send(struct execution *x, struct err *reterr)
         static const struct scatter_events events = { on_write_result, on_write_end };
         uint64_t *bits = execute_alloc_bits(x);
         struct tablet_execute request;
+        const struct plan_part *part = &x->run->parts[0];
         size_t n_shards;
-        enum err_code rc;
 
+        if (bits) {
+                n_shards = route_resolve(&part->route, catalog_shards(x->run->catalog),
+                                         x->values.values, bits);
+                if (x->transaction || n_shards > 1)
+                        return execute_send_spread(x, bits, n_shards, reterr);
+        }
         if (!x->parts)
                 x->parts = arena_calloc(x->arena, 1, sizeof(*x->parts));
         if (!bits || !x->parts)
                 return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
                                "the statement needs too much memory");
-        rc = plan_route(x->run, 0, &x->values, bits, &n_shards, reterr);
-        if (rc)
-                return rc;
         x->n_parts = 1;
         x->parts[0].x = x;
         x->parts[0].scatter = scatter_free(x->parts[0].scatter);
-        execute_fill_request(x, &x->run->parts[0], &request);
+        execute_fill_request(x, part, &request);
+        if (x->session)
+                request.read_ts = x->session->seen_ts;
         name_request(x, &request);
         return execute_send_part(x, 0, bits, &request, &events, reterr);
 }
@@ -339,17 +361,12 @@ void execute_write(struct execution *x)
         struct err e = ERR_INIT;
 
         assert(x->run->n_parts == 1 && !x->run->finish_sql);
-        if (x->transaction) {
-                err_set(&e, ERR_UNIMPLEMENTED, "TRANSACTIONS",
-                        "writes inside transactions are not there yet");
-                execute_fail(x, &e);
-                return;
-        }
         if (x->request.n_request_id_bytes && execute_check_request_id(x, &e)) {
                 execute_fail(x, &e);
                 return;
         }
         x->intent = (struct request_intent){ 0 };
+        x->parts = NULL;
         if (table && table->sharding == SHARDING_HASH)
                 begin_use(x);
         else

@@ -139,9 +139,9 @@ void gate_stop(struct gate *g)
         g->finishes = finishes_free(g->finishes);
         binds_finish(&g->binds, g->loop);
         g->pool = pool_free(g->pool);
-        g->sequences = sequences_free(g->sequences);
         g->sessions = sessions_free(g->sessions);
         g->transactions = transactions_free(g->transactions);
+        g->sequences = sequences_free(g->sequences);
         g->tablets = tablets_free(g->tablets);
         g->plans = plan_cache_free(g->plans);
         g->topology = topology_free(g->topology);

@@ -94,6 +94,13 @@ struct plan_ddl {
         const char *drop_object;
 };
 
+/* The text of an INSERT: before its rows, each row "(…)", and behind them. */
+struct plan_rows {
+        const char *before, *behind;
+        const char **rows;
+        size_t n;
+};
+
 /* PLAN_TRANSACTION */
 struct plan_control {
         enum savepoints_verb verb;
@@ -135,6 +142,8 @@ struct plan {
                             gives none */
         size_t n_insert_ids;
 
+        const struct plan_rows *rows; /* INSERT of several rows: in pieces; else NULL */
+        bool keeps_rows; /* OR FAIL, OR ROLLBACK: a failure does not undo the statement alone */
         struct plan_ddl *ddl; /* PLAN_DDL */
         const struct plan_control *control;
         struct plan *explained;    /* PLAN_EXPLAIN: rows are made by gate/explain.h */
@@ -195,6 +204,11 @@ struct plan_arg {
 enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_t n_args,
                         const struct value *literals, int64_t now_ms, struct arena *arena,
                         struct plan_values *ret_values, struct err *reterr) must_check_;
+/* The statement for one shard: with the rows whose element of slots is slot, over values of its
+ * own. NULL: the arena is full. */
+const char *plan_rows_print(const struct plan_rows *rows, const uint32_t *slots, uint32_t slot,
+                            const struct plan_values *values, struct arena *arena,
+                            struct plan_values *ret_values);
 /* May plan_bind() with these run on the loop thread? If not, gate/bind.h runs it elsewhere. */
 bool plan_binds_quickly(const struct plan *p, const struct plan_arg *args, size_t n_args,
                         const struct value *literals);

@@ -368,6 +368,13 @@ static enum err_code plan_spread(struct planner *p, const struct table_uses *use
         if (!in.stmt->is_replace && in.stmt->upserts.n == 0 &&
             (in.stmt->conflict == SQL_CONFLICT_NONE || in.stmt->conflict == SQL_CONFLICT_ABORT))
                 p->plan->rowids = ROWIDS_ADDED;
+        p->plan->keeps_rows =
+            in.stmt->conflict == SQL_CONFLICT_FAIL || in.stmt->conflict == SQL_CONFLICT_ROLLBACK;
+        if (in.n_rows > 1) {
+                rc = plan_rows_cut(p, in.stmt->select->arms.items[0]);
+                if (rc)
+                        return rc;
+        }
         return planner_pass_through(p, in.n_rows == 1 ? PLAN_SINGLE_SHARD : PLAN_MULTI_SHARD,
                                     &route);
 }

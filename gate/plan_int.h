@@ -184,6 +184,8 @@ struct gathered {
 enum err_code plan_key_joins(struct planner *p, const struct table_uses *uses,
                              const struct gathered *gathered);
 enum err_code plan_insert(struct planner *p);
+/* Of an INSERT that is complete: plan.rows. */
+enum err_code plan_rows_cut(struct planner *p, struct sql_arm *arm);
 enum err_code plan_update(struct planner *p);
 enum err_code plan_delete(struct planner *p);
 /* A write's SET must not move rows between shards. */

@@ -144,6 +144,8 @@ enum err_code plan_update(struct planner *p)
 {
         const struct sql_update *u = p->stmt->update;
 
+        p->plan->keeps_rows =
+            u->conflict == SQL_CONFLICT_FAIL || u->conflict == SQL_CONFLICT_ROLLBACK;
         /* check_sets() has refused those that change rowids of tables that are spread. */
         if (u->conflict == SQL_CONFLICT_NONE || u->conflict == SQL_CONFLICT_ABORT)
                 p->plan->rowids = ROWIDS_KEPT;

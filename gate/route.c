@@ -84,16 +84,30 @@ static bool key_can_match(const struct route *r, const struct value *key)
         return true;
 }
 
-static void resolve_keys(const struct route *r, const struct shard_map *shards,
-                         const struct value *values, uint64_t *bits, size_t *n)
+static void read_key(const struct route *r, size_t k, const struct value *values, struct value *key)
 {
         size_t width = r->table->n_shard_columns;
 
+        for (size_t i = 0; i < width; i++)
+                key[i] = values[r->slots[k * width + i]];
+}
+
+size_t route_find(const struct route *r, size_t k, const struct shard_map *shards,
+                  const struct value *values)
+{
+        struct value key[ROUTE_MAX_KEY_COLUMNS];
+
+        read_key(r, k, values, key);
+        return shard_map_find(shards, route_keyspace_id(r->table, key));
+}
+
+static void resolve_keys(const struct route *r, const struct shard_map *shards,
+                         const struct value *values, uint64_t *bits, size_t *n)
+{
         for (size_t k = 0; k < r->n_keys; k++) {
                 struct value key[ROUTE_MAX_KEY_COLUMNS];
 
-                for (size_t i = 0; i < width; i++)
-                        key[i] = values[r->slots[k * width + i]];
+                read_key(r, k, values, key);
                 if (key_can_match(r, key))
                         add_shard(bits, shard_map_find(shards, route_keyspace_id(r->table, key)),
                                   n);

@@ -33,6 +33,10 @@ struct route {
  * folded by its collation, hashed with XXH3-64. */
 uint64_t route_keyspace_id(const struct catalog_table *t, const struct value *keys);
 
+/* The shard of the k-th key of ROUTE_KEYS. */
+size_t route_find(const struct route *r, size_t k, const struct shard_map *shards,
+                  const struct value *values);
+
 /* Sets bit i of ret_bits for each shard i that the route names; ret_bits has room for
  * shard_map_size() bits, and is cleared first. Returns how many there are, at least 1: where no row
  * can match, any shard gives the answer. */

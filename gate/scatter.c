@@ -128,6 +128,12 @@ static void end_early(struct scatter *s)
         end_scatter(s);
 }
 
+/* Has the tablet taken a request of a transaction for one of its own? */
+static bool is_unheard(const struct scatter *s, const struct tablet_reply *r)
+{
+        return s->takes_part && r->end && !r->incarnation;
+}
+
 static void on_call_reply(struct tablet_call *call, const struct tablet_reply *r)
 {
         struct scatter_call *sc = CONTAINER_OF(call, struct scatter_call, call);
@@ -144,7 +150,7 @@ static void on_call_reply(struct tablet_call *call, const struct tablet_reply *r
         if (s->takes_part && r->end)
                 transaction_note_reply(s->transaction, sh->index, r, r->failure);
         take_numbers(sh, r);
-        if (!r->failure && (!sh->ended || sh->pinned || !s->is_open)) {
+        if (!r->failure && !is_unheard(s, r) && (!sh->ended || sh->pinned || !s->is_open)) {
                 pass_on(s, sh, r);
                 return;
         }

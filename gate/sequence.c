@@ -40,9 +40,21 @@ struct sequence {
         int64_t added;
         bool just_asked;
         bool pumping;
+        struct sequence_hold *holds;
         struct sequence_use *waiting_first, *waiting_last;
         struct sequence_use *out_first,
             *out_last; /* in the order given: the last has the largest ids */
+};
+
+/* What a transaction has done to one table since one savepoint. */
+struct sequence_hold {
+        struct sequence *sequence;
+        struct sequence_hold *next;                          /* of the transaction */
+        struct sequence_hold *prev_of_table, *next_of_table; /* of all transactions */
+        uint64_t savepoint;
+        bool has_largest;
+        int64_t largest; /* rowid that it has put into the table */
+        bool is_added;   /* nothing else than rows was added */
 };
 
 /* Owner: the loop thread. */
@@ -91,7 +103,7 @@ size_t sequences_count(const struct sequences *s)
 
 static bool is_idle(const struct sequence *q)
 {
-        return !q->busy && !q->pumping && !q->waiting_first && !q->out_first;
+        return !q->busy && !q->pumping && !q->waiting_first && !q->out_first && !q->holds;
 }
 
 /* What is not known is asked again: forgetting a sequence costs a question, no more. */
@@ -252,6 +264,9 @@ static void begin_use(struct sequence *q, struct sequence_use *u)
                 raise_to(&u->has_largest, &u->largest, q->out_last->largest);
         if (q->has_ghost && q->all->io.now_us(q->all->io.arg) < q->ghost_until_us)
                 raise_to(&u->has_largest, &u->largest, q->ghost);
+        for (const struct sequence_hold *h = q->holds; h; h = h->next_of_table)
+                if (h->has_largest)
+                        raise_to(&u->has_largest, &u->largest, h->largest);
         if (q->autoincrement)
                 raise_to(&u->has_largest, &u->largest, 0);
 }
@@ -626,6 +641,89 @@ bool sequence_note_result(struct sequences *s, struct sequence_use *u, const str
         forget_filled(u);
         pump(q);
         return false;
+}
+
+/* ---- in transactions */
+
+static struct sequence_hold *find_hold(struct sequence_holds *holds, struct sequence *q,
+                                       uint64_t savepoint)
+{
+        struct sequence_hold *h = holds->first;
+
+        while (h && (h->sequence != q || h->savepoint != savepoint))
+                h = h->next;
+        if (h)
+                return h;
+        h = xcalloc(1, sizeof *h);
+        h->sequence = q;
+        h->savepoint = savepoint;
+        h->is_added = true;
+        h->next = holds->first;
+        holds->first = h;
+        h->next_of_table = q->holds;
+        if (q->holds)
+                q->holds->prev_of_table = h;
+        q->holds = h;
+        return h;
+}
+
+void sequence_hold(struct sequences *s, const struct plan *p, const struct plan_values *values,
+                   struct sequence_holds *holds, uint64_t savepoint)
+{
+        struct sequence_hold *h;
+
+        if (!has_rowids(p) || p->rowids == ROWIDS_KEPT)
+                return;
+        h = find_hold(holds, get_sequence(s, p), savepoint);
+        h->is_added = h->is_added && p->rowids == ROWIDS_ADDED;
+        for (size_t i = 0; i < p->n_insert_ids; i++) {
+                int64_t id;
+
+                if (read_rowid(&values->values[p->insert_ids[i]], &id))
+                        raise_to(&h->has_largest, &h->largest, id);
+        }
+}
+
+static void end_hold(struct sequence_hold *h, enum sequence_outcome outcome)
+{
+        struct sequence *q = h->sequence;
+        const struct sequence_io *io = &q->all->io;
+
+        if (outcome != SEQUENCE_COMMITTED || !h->is_added)
+                q->stale = q->dirtied = true;
+        if (outcome == SEQUENCE_IN_DOUBT && h->has_largest) {
+                raise_to(&q->has_ghost, &q->ghost, h->largest);
+                q->ghost_until_us = io->now_us(io->arg) + 2 * SEQUENCE_GHOST_US;
+        }
+        *(h->prev_of_table ? &h->prev_of_table->next_of_table : &q->holds) = h->next_of_table;
+        if (h->next_of_table)
+                h->next_of_table->prev_of_table = h->prev_of_table;
+        free(h);
+        pump(q);
+}
+
+void sequence_holds_undo(struct sequence_holds *holds, uint64_t savepoint)
+{
+        struct sequence_hold **link = &holds->first, *h;
+
+        while ((h = *link)) {
+                if (h->savepoint < savepoint) {
+                        link = &h->next;
+                        continue;
+                }
+                *link = h->next;
+                end_hold(h, SEQUENCE_ROLLED_BACK);
+        }
+}
+
+void sequence_holds_end(struct sequence_holds *holds, enum sequence_outcome outcome)
+{
+        while (holds->first) {
+                struct sequence_hold *h = holds->first;
+
+                holds->first = h->next;
+                end_hold(h, outcome);
+        }
 }
 
 void sequence_cancel(struct sequences *s, struct sequence_use *u)

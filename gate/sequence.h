@@ -76,6 +76,22 @@ enum sequence_verdict sequence_fill(struct sequences *s, struct sequence_use *u,
 bool sequence_note_result(struct sequences *s, struct sequence_use *u,
                           const struct err *e) must_check_;
 
+/* ---- writes in a transaction: their rows are there for nobody else, but their ids are taken */
+
+struct sequence_hold;
+/* Of one transaction; zeroed: none. */
+struct sequence_holds {
+        struct sequence_hold *first;
+};
+/* A write has gone well in a transaction; after sequence_note_result(). savepoint: the innermost
+ * that it ran in. */
+void sequence_hold(struct sequences *s, const struct plan *p, const struct plan_values *values,
+                   struct sequence_holds *holds, uint64_t savepoint);
+/* What was done since this savepoint was rolled back. */
+void sequence_holds_undo(struct sequence_holds *holds, uint64_t savepoint);
+enum sequence_outcome { SEQUENCE_COMMITTED = 0, SEQUENCE_ROLLED_BACK, SEQUENCE_IN_DOUBT };
+void sequence_holds_end(struct sequence_holds *holds, enum sequence_outcome outcome);
+
 /* Ends a use that waits, without done, or that has ids but will not say what became of them. Also
  * when there is nothing to end. */
 void sequence_cancel(struct sequences *s, struct sequence_use *u);

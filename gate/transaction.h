@@ -19,6 +19,7 @@
 
 #include "common/err.h"
 #include "gate/catalog.h"
+#include "gate/sequence.h"
 #include "gate/tablet_client.h"
 #include "txn/coordinator.h"
 #include "txn/id.h"
@@ -47,6 +48,7 @@ struct transaction {
         struct transaction_shard *shards; /* by index in the shard map */
         unsigned lane;                    /* of all its requests */
         int64_t deadline_us;              /* mono_us(); INT64_MAX: none */
+        struct sequence_holds holds;      /* of whoever writes rows */
 
         /* Private: transaction_end.c. */
         struct transactions *all;
@@ -57,7 +59,7 @@ struct transaction {
         struct transaction_end *waiting;
         struct err failure; /* as a shard answered */
         bool is_left;       /* nobody but this knows of it */
-        bool is_pumping, has_ended;
+        bool is_pumping, has_ended, is_committed;
 };
 
 struct transaction_options {

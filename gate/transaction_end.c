@@ -15,6 +15,7 @@
 enum {
         REQUEST_MS = 10000, /* a request to a shard; one that has prepared is asked again */
         DECIDE_MS = 5000,
+        NAMES_BYTES = 1 << 20, /* of the participants: a keyspace has 1024 shards at most */
 };
 
 /* A request to one shard. */
@@ -50,6 +51,7 @@ void transaction_destroy(struct transaction *t)
         }
         if (t->decision)
                 t->decision->transaction = NULL;
+        sequence_holds_end(&t->holds, SEQUENCE_IN_DOUBT);
         loop_timer_cancel(t->gate->loop, &t->timer);
         loop_timer_cancel(t->gate->loop, &t->soon);
         transaction_release_pins(t);
@@ -124,6 +126,7 @@ static const char **name_participants(const struct transaction *t, struct arena 
         const char **names = arena_calloc(arena, coordinator_n_shards(c), sizeof(*names));
 
         *ret_n = 0;
+        assert(names);
         for (size_t i = 0; i < coordinator_n_shards(c); i++) {
                 const struct shard_map_entry *e =
                     shard_map_at(catalog_shards(t->catalog), shard_at(t, i));
@@ -166,7 +169,7 @@ static void fill_request(const struct transaction *t, const struct coordinator_a
 static void send(struct transaction *t, const struct coordinator_action *a)
 {
         static const struct tablet_call_events events = { on_reply, on_end };
-        cleanup_(arena_freep) struct arena *arena = arena_new(0);
+        cleanup_(arena_freep) struct arena *arena = arena_new(NAMES_BYTES);
         const struct shard_map_entry *e =
             shard_map_at(catalog_shards(t->catalog), shard_at(t, a->shard));
         struct transaction_call *tc = xcalloc(1, sizeof(*tc));
@@ -242,7 +245,7 @@ static void on_decided(void *arg, const struct err *e, const uint8_t *body, size
 
 static void decide(struct transaction *t, const struct coordinator_action *a)
 {
-        cleanup_(arena_freep) struct arena *arena = arena_new(0);
+        cleanup_(arena_freep) struct arena *arena = arena_new(NAMES_BYTES);
         Shoal__V1__DecideTransactionsRequest m = SHOAL__V1__DECIDE_TRANSACTIONS_REQUEST__INIT;
         Shoal__V1__TransactionDecision d = SHOAL__V1__TRANSACTION_DECISION__INIT, *list = &d;
         Shoal__V1__TransactionId id = SHOAL__V1__TRANSACTION_ID__INIT;
@@ -292,6 +295,7 @@ static void tell(struct transaction *t, const struct coordinator_action *a)
         struct transaction_end *w = TAKE(t->waiting);
         struct err e;
 
+        t->is_committed = a->outcome == COORDINATOR_COMMITTED;
         if (!w)
                 return;
         make_error(t, a, &e);
@@ -373,12 +377,27 @@ void transaction_forget_wait(struct transaction *t, struct transaction_end *w)
                 t->waiting = NULL;
 }
 
+/* Whoever asks for the largest rowid sees what there is from now on; but for what is in doubt. */
+static void end_holds(struct transaction *t)
+{
+        enum coordinator_state state = coordinator_state(t->coordinator);
+
+        if (t->is_committed)
+                sequence_holds_end(&t->holds, SEQUENCE_COMMITTED);
+        else if (state == COORDINATOR_IS_ACTIVE || state == COORDINATOR_IS_ENDED ||
+                 state == COORDINATOR_IS_ABORTING)
+                sequence_holds_end(&t->holds, SEQUENCE_ROLLED_BACK);
+        else
+                sequence_holds_end(&t->holds, SEQUENCE_IN_DOUBT);
+}
+
 struct transaction *transaction_free(struct transaction *t)
 {
         if (!t)
                 return NULL;
         t->is_left = true;
         t->waiting = NULL;
+        end_holds(t);
         if (coordinator_state(t->coordinator) == COORDINATOR_IS_ACTIVE)
                 coordinator_abort(t->coordinator, TXN_ROLLED_BACK, mono_us());
         transaction_release_pins(t);

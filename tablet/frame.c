@@ -144,6 +144,8 @@ static enum err_code decode_execute(struct frame *f, struct frame_scratch *scrat
                         f->request_digest = bytes_of(&x);
                 else if (x.number == 17)
                         f->request_note = bytes_of(&x);
+                else if (x.number == 22)
+                        f->takes_part = true;
         }
         return !rc && r.failed ? refuse(reterr) : rc;
 }

@@ -61,6 +61,7 @@ struct frame {
         uint64_t window_bytes, chunk_bytes;
         uint64_t max_rows, max_bytes;
         struct bytes request_id, request_digest, request_note;
+        bool takes_part; /* in a transaction */
 
         /* Of ChangeSchema; sql as well. */
         uint64_t version;

@@ -418,6 +418,10 @@ static enum err_code check_request(struct stream *st, const struct frame *f, str
                 return err_set(reterr, ERR_EXHAUSTED, "TOO_MANY_REQUESTS",
                                "more than %u requests are under way on this stream",
                                (unsigned)s->o.max_requests);
+        /* What was done for it could not be taken back. */
+        if (f->takes_part)
+                return err_set(reterr, ERR_UNIMPLEMENTED, "WRITE_SPANS_SHARDS",
+                               "writes in transactions, or to several shards, are not there yet");
         if (f->probe && !f->request_id.n_bytes)
                 return err_set(reterr, ERR_INVALID, "BAD_REQUEST", "a probe without a request_id");
         if (f->request_id.n_bytes && !f->probe && !f->write)

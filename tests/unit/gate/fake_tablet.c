@@ -235,6 +235,33 @@ static void serve_heartbeat(struct rpc_call *call, void *arg)
         rpc_call_reply_message(call, &m.base);
 }
 
+/* Whatever is asked. */
+static void serve_decide(struct rpc_call *call, void *arg)
+{
+        struct fake *f = arg;
+        Shoal__V1__DecideTransactionsResponse r = SHOAL__V1__DECIDE_TRANSACTIONS_RESPONSE__INIT;
+        Shoal__V1__DecideTransactionsRequest *q;
+        ProtobufCMessage *m;
+        struct err e;
+
+        ck_assert(
+            !rpc_call_unpack(call, &shoal__v1__decide_transactions_request__descriptor, &m, &e));
+        q = (Shoal__V1__DecideTransactionsRequest *)m;
+        f->n_decisions += q->n_decisions;
+        for (size_t i = 0; i < q->n_decisions; i++) {
+                f->n_commits += q->decisions[i]->state ==
+                                SHOAL__V1__TRANSACTION_STATE__TRANSACTION_STATE_COMMITTED;
+                f->last_commit_ts = q->decisions[i]->commit_ts;
+                f->n_last_participants = q->decisions[i]->n_participants;
+        }
+        r.decisions = q->decisions;
+        r.n_decisions = q->n_decisions;
+        r.store_id = (char *)"fake";
+        r.store_revision = f->n_decisions;
+        rpc_call_reply_message(call, &r.base);
+        protobuf_c_message_free_unpacked(m, NULL);
+}
+
 /* No schema change is pending. */
 static void serve_schema_change(struct rpc_call *call, void *arg)
 {
@@ -260,6 +287,9 @@ void fake_start(struct fake *f, struct loop *l, const char *address)
                   .arg = f },
                 { .path = "/shoal.v1.TopoInternal/GetSchemaChange",
                   .on_start = serve_schema_change,
+                  .arg = f },
+                { .path = "/shoal.v1.TopoInternal/DecideTransactions",
+                  .on_start = serve_decide,
                   .arg = f },
                 { .path = "/shoal.v1.TopoInternal/GateHeartbeat",
                   .on_start = serve_heartbeat,

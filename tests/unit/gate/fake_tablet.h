@@ -57,6 +57,9 @@ struct fake {
         bool watcher_writing, watcher_stale;
         size_t n_watches, n_heartbeats;
         uint64_t epoch, lease_ms;
+        /* Of DecideTransactions, which does what it is asked for. */
+        size_t n_decisions, n_commits, n_last_participants;
+        uint64_t last_commit_ts;
 
         bool is_drained;
 };

@@ -658,8 +658,6 @@ static const struct {
         { "EXPLAIN of a write", "EXPLAIN DELETE FROM t WHERE id = 1", 0, true, "", "", ERR_OK, "" },
         { "ANALYZE of a write", "EXPLAIN ANALYZE DELETE FROM t WHERE id = 1", 0, true, "", "",
           ERR_PRECONDITION, "READ_ONLY" },
-        { "several shards", "DELETE FROM t", 0, false, "", "", ERR_UNIMPLEMENTED,
-          "WRITE_SPANS_SHARDS" },
 };
 
 START_TEST(refused)
