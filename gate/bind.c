@@ -13,6 +13,7 @@ struct bind {
         struct arena *arena;
         struct plan_arg *args;
         struct value *literals;
+        int64_t connection[CONNECTION_N];
         struct plan_values values;
         struct err err;
         struct pool_job job;
@@ -26,8 +27,8 @@ static void run_job(struct pool_job *job)
         const struct bind_options *o = &b->options;
 
         if (!b->err.code)
-                (void)!plan_bind(o->plan, b->args, o->n_args, b->literals, o->now_ms, b->arena,
-                                 &b->values, &b->err);
+                (void)!plan_bind(o->plan, b->args, o->n_args, b->literals, b->connection, o->now_ms,
+                                 b->arena, &b->values, &b->err);
         loop_post(o->loop, &b->done);
 }
 
@@ -88,6 +89,8 @@ struct bind *bind_new(const struct bind_options *o)
         b->job.run = run_job;
         b->done.fn = on_job_done;
         copy_input(b);
+        for (size_t i = 0; o->connection && i < CONNECTION_N; i++)
+                b->connection[i] = o->connection[i];
         b->is_running = true;
         o->all->n_jobs++;
         o->all->no_jobs = false;

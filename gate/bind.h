@@ -30,6 +30,7 @@ struct bind_options {
         const struct plan_arg *args; /* copied, like the literals */
         size_t n_args;
         const struct value *literals;
+        const int64_t *connection; /* copied; NULL: none */
         int64_t now_ms;
         /* Once, never inside bind_new(). The values live as long as the bind. */
         void (*done)(void *arg, const struct plan_values *values, const struct err *e);

@@ -377,7 +377,17 @@ static void on_bound(void *arg, const struct plan_values *values, const struct e
         }
 }
 
-static void bind_on_pool(struct execution *x)
+/* What the session's functions tell. */
+static void fill_connection(const struct execution *x, int64_t *ret_connection)
+{
+        const struct session *s = x->session;
+
+        ret_connection[CONNECTION_CHANGES] = s ? s->changes : 0;
+        ret_connection[CONNECTION_TOTAL_CHANGES] = s ? s->total_changes : 0;
+        ret_connection[CONNECTION_LAST_ROWID] = s ? s->last_insert_rowid : 0;
+}
+
+static void bind_on_pool(struct execution *x, const int64_t *connection)
 {
         struct bind_options o = {
                 .all = &x->gate->binds,
@@ -387,6 +397,7 @@ static void bind_on_pool(struct execution *x)
                 .args = x->request.args,
                 .n_args = x->request.n_args,
                 .literals = x->literals,
+                .connection = connection,
                 .now_ms = x->now_ms,
                 .done = on_bound,
                 .arg = x,
@@ -403,12 +414,14 @@ bool execution_is_binding(const struct execution *x)
 static void bind_and_run(struct execution *x)
 {
         const struct execute_request *r = &x->request;
+        int64_t connection[CONNECTION_N];
         struct err e = ERR_INIT;
 
+        fill_connection(x, connection);
         if (!plan_binds_quickly(x->run, r->args, r->n_args, x->literals))
-                bind_on_pool(x);
-        else if (plan_bind(x->run, r->args, r->n_args, x->literals, x->now_ms, x->arena, &x->values,
-                           &e))
+                bind_on_pool(x, connection);
+        else if (plan_bind(x->run, r->args, r->n_args, x->literals, connection, x->now_ms, x->arena,
+                           &x->values, &e))
                 execute_fail(x, &e);
         else
                 run(x);

@@ -48,8 +48,8 @@ static const uint64_t *const *route_parts(struct execution *x, const struct plan
 
         if (!bits)
                 return NULL;
-        if (known &&
-            plan_bind(p, r->args, r->n_args, x->literals, x->now_ms, x->arena, &x->values, NULL))
+        if (known && plan_bind(p, r->args, r->n_args, x->literals, NULL, x->now_ms, x->arena,
+                               &x->values, NULL))
                 known = false;
         if (known && plan_n_new_rowids(p, &x->values))
                 known = false;

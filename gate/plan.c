@@ -156,20 +156,45 @@ enum err_code planner_value_slot(struct planner *p, const struct sql_expr *e, in
 
 /* ---- text */
 
-/* Names of functions that speak of the connection; a statement outside of a session is the first on
- * its own. */
-static bool is_connection_call(const struct sql_expr *e)
+/* Functions that speak of the connection. */
+static bool is_connection_call(const struct sql_expr *e, enum plan_connection *ret_which)
 {
-        return e->kind == SQL_EXPR_CALL && e->call.args.n == 0 &&
-               (sql_name_is(&e->call.name, "changes") ||
-                sql_name_is(&e->call.name, "total_changes") ||
-                sql_name_is(&e->call.name, "last_insert_rowid"));
+        static const char *const names[] = {
+                [CONNECTION_CHANGES] = "changes",
+                [CONNECTION_TOTAL_CHANGES] = "total_changes",
+                [CONNECTION_LAST_ROWID] = "last_insert_rowid",
+        };
+
+        if (e->kind != SQL_EXPR_CALL || e->call.args.n)
+                return false;
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                *ret_which = (enum plan_connection)i;
+                if (sql_name_is(&e->call.name, names[i]))
+                        return true;
+        }
+        return false;
+}
+
+/* The element that has what the function tells. */
+static bool connection_slot(struct planner *p, enum plan_connection which, int *ret_index)
+{
+        const struct plan_slot slot = { .kind = SLOT_CONNECTION, .from = (int)which };
+        const struct plan *plan = p->plan;
+
+        for (size_t i = 0; i < plan->n_slots; i++) {
+                *ret_index = (int)(plan->n_params + plan->n_literals + i);
+                if (plan->slots[i].kind == SLOT_CONNECTION && plan->slots[i].from == (int)which)
+                        return true;
+        }
+        return planner_add_slot(p, &slot, ret_index) == ERR_OK;
 }
 
 static bool print_for_shards(struct sql_printer *pr, const struct sql_node *node, void *ctx)
 {
         const struct sql_expr *e = (const struct sql_expr *)node;
-        const struct planner *p = ctx;
+        struct planner *p = ctx;
+        enum plan_connection which;
+        int slot;
         const char *instead = p->is_finishing ? names_instead(node) : NULL;
 
         if (instead) {
@@ -180,8 +205,8 @@ static bool print_for_shards(struct sql_printer *pr, const struct sql_node *node
                 sql_print_variable(pr, e->number);
                 return true;
         }
-        if (is_connection_call(e)) {
-                sql_print_text(pr, "0");
+        if (is_connection_call(e, &which) && connection_slot(p, which, &slot)) {
+                sql_print_variable(pr, (uint32_t)slot + 1);
                 return true;
         }
         return false;

@@ -61,13 +61,21 @@ struct plan_part {
 
 /* How an element of the value vector behind the client's parameters and the extracted literals
  * comes about: a constant, a copy of an earlier element, or an expression. */
-enum plan_slot_kind { SLOT_CONSTANT = 0, SLOT_COPY, SLOT_EXPRESSION };
+enum plan_slot_kind { SLOT_CONSTANT = 0, SLOT_COPY, SLOT_EXPRESSION, SLOT_CONNECTION };
+
+/* What a session knows, and functions tell; all 0 outside of one. */
+enum plan_connection {
+        CONNECTION_CHANGES = 0,
+        CONNECTION_TOTAL_CHANGES,
+        CONNECTION_LAST_ROWID,
+        CONNECTION_N,
+};
 
 struct plan_slot {
         enum plan_slot_kind kind;
         bool costly;           /* SLOT_EXPRESSION: it may take long, and is not run on the loop */
         bool rowid;            /* a NULL here becomes a new rowid of `table` */
-        int from;              /* SLOT_COPY: index into the vector */
+        int from;              /* SLOT_COPY: index into the vector; SLOT_CONNECTION: which */
         const char *expr;      /* SLOT_EXPRESSION: "SELECT …" over the vector, run at the gate */
         struct value constant; /* SLOT_CONSTANT */
 };
@@ -198,12 +206,13 @@ struct plan_arg {
 };
 
 /* Binds positional and named arguments (names with or without the sigil), literals, and computes
- * slots except new rowids. ERR_INVALID (reason BAD_PARAMETERS): too many, a name that is not in the
- * statement or is ambiguous. Missing ones are NULL, as in SQLite. A slot's expression may fail as
- * SQLite fails. Any thread. */
+ * slots except new rowids. connection: CONNECTION_N numbers, or NULL. ERR_INVALID (reason
+ * BAD_PARAMETERS): too many, a name that is not in the statement or is ambiguous. Missing ones are
+ * NULL, as in SQLite. A slot's expression may fail as SQLite fails. Any thread. */
 enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_t n_args,
-                        const struct value *literals, int64_t now_ms, struct arena *arena,
-                        struct plan_values *ret_values, struct err *reterr) must_check_;
+                        const struct value *literals, const int64_t *connection, int64_t now_ms,
+                        struct arena *arena, struct plan_values *ret_values,
+                        struct err *reterr) must_check_;
 /* The statement for one shard: with the rows whose element of slots is slot, over values of its
  * own. NULL: the arena is full. */
 const char *plan_rows_print(const struct plan_rows *rows, const uint32_t *slots, uint32_t slot,

@@ -68,8 +68,8 @@ static enum err_code bind_args(const struct plan *p, const struct plan_arg *args
 }
 
 enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_t n_args,
-                        const struct value *literals, int64_t now_ms, struct arena *arena,
-                        struct plan_values *ret_values, struct err *reterr)
+                        const struct value *literals, const int64_t *connection, int64_t now_ms,
+                        struct arena *arena, struct plan_values *ret_values, struct err *reterr)
 {
         size_t n_given = p->n_params + p->n_literals;
         size_t n = n_given + p->n_slots;
@@ -94,6 +94,9 @@ enum err_code plan_bind(const struct plan *p, const struct plan_arg *args, size_
                         break;
                 case SLOT_COPY:
                         values[n_given + i] = values[s->from];
+                        break;
+                case SLOT_CONNECTION:
+                        values[n_given + i] = value_integer(connection ? connection[s->from] : 0);
                         break;
                 case SLOT_EXPRESSION:
                         rc = scratch_eval(s->expr, values, n_given + i, now_ms, arena,

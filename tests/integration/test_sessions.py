@@ -1,5 +1,7 @@
 """Sessions: names, limits, one call at a time, and transactions that only read."""
 
+import random
+import sqlite3
 import threading
 import unittest
 
@@ -151,6 +153,33 @@ class Sessions(unittest.TestCase):
         self.assertEqual((error.message, error.extended_code), ("cannot start a transaction within a transaction", 1))
         self.refused("TRANSACTION_DDL", self.rows, "CREATE TABLE u (a)", session)
         self.close(session)
+
+    def test_counters(self):
+        self.client.execute("CREATE TABLE n (id INTEGER PRIMARY KEY, v CHECK (v <> 13))")
+        session, twin, rng = self.open(), sqlite3.connect(":memory:", isolation_level=None), random.Random(5)
+        twin.execute("CREATE TABLE n (id INTEGER PRIMARY KEY, v CHECK (v <> 13))")
+        last = 0  # Python sets SQLite's to 0 with every statement
+        for _ in range(150):
+            key, value = rng.randrange(12), rng.randrange(10, 16)
+            sql, params = rng.choice([
+                ("INSERT INTO n (v) VALUES (?)", [value]), ("INSERT OR IGNORE INTO n VALUES (?, ?)", [key, value]),
+                ("INSERT INTO n VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET v = excluded.v", [key, value]),
+                ("UPDATE n SET v = ? WHERE id = ?", [value, key]), ("DELETE FROM n WHERE id = ?", [key]),
+                ("UPDATE n SET v = v + changes() WHERE id = ?", [key]), ("nonsense", [])])
+            try:
+                cursor = twin.execute(sql, params)
+            except sqlite3.Error:
+                with self.assertRaises(SqlError):
+                    self.client.execute(sql, params, session=session)
+            else:
+                result = self.client.execute(sql, params, session=session)
+                last = sql.startswith("INSERT") and cursor.lastrowid or last
+                self.assertEqual((result.rows_affected, result.last_insert_id), (cursor.rowcount, last), sql)
+            counts = twin.execute("SELECT changes(), total_changes()").fetchone()
+            self.assertEqual(self.rows("SELECT changes(), total_changes(), last_insert_rowid()", session), [(*counts, last)], sql)
+        self.assertEqual(self.client.rows("SELECT * FROM n ORDER BY id"), twin.execute("SELECT * FROM n ORDER BY id").fetchall())
+        self.close(session)
+        twin.close()
 
     def test_limit(self):
         with Cluster(tablets=1, shards=1, flags=["gate:--max-sessions=2"]) as small, small.client() as client:

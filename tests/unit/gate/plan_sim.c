@@ -450,7 +450,7 @@ void sim_run(struct sim *s, const char *sql, const struct plan_arg *args, size_t
         if (ret->code)
                 return;
         ret->kind = p->kind;
-        ret->code = plan_bind(p, args, n_args, literals, 1700000000000, arena, &v, &ret->err);
+        ret->code = plan_bind(p, args, n_args, literals, NULL, 1700000000000, arena, &v, &ret->err);
         if (ret->code)
                 return;
         if (p->kind == PLAN_DDL)

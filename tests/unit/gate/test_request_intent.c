@@ -296,7 +296,8 @@ static void begin_call(struct call *c, int request)
                             .request = request,
                             .serial = serial };
         snprintf(c->id, sizeof c->id, "r%d", request);
-        ck_assert_int_eq(plan_bind(w.plan, &arg, 1, NULL, 0, w.arena, &c->values, &e), ERR_OK);
+        ck_assert_int_eq(plan_bind(w.plan, &arg, 1, NULL, NULL, 0, w.arena, &c->values, &e),
+                         ERR_OK);
         ck_assert(request_intent_is_needed(w.plan, &c->values));
         c->use = (struct sequence_use){
                 .plan = w.plan, .values = &c->values, .deadline_us = INT64_MAX, .done = on_filled
