@@ -383,8 +383,8 @@ void service_execute_batch(struct rpc_call *call, void *arg)
                 free_batch(b);
                 return;
         }
-        if (!service_enter(call, g, b->request.common.session, b->request.common.n_session_bytes,
-                           false, &b->session)) {
+        if (!service_enter(call, g, "/shoal.v1.Gate/ExecuteBatch", b->request.common.session,
+                           b->request.common.n_session_bytes, false, &b->session)) {
                 b->request.n_statements = 0;
                 free_batch(b);
                 return;

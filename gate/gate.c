@@ -6,6 +6,7 @@
 
 #include "gate/ddl.h"
 #include "gate/finish.h"
+#include "gate/forward.h"
 #include "gate/refresher.h"
 #include "gate/sequence.h"
 #include "gate/session.h"
@@ -98,6 +99,7 @@ static void start_sessions(struct gate *g)
 
         g->transactions = transactions_new(g);
         g->sessions = sessions_new(&so);
+        g->forwards = forwards_new(g);
 }
 
 void gate_start(struct gate *g, const char *address)
@@ -139,6 +141,7 @@ void gate_stop(struct gate *g)
         g->finishes = finishes_free(g->finishes);
         binds_finish(&g->binds, g->loop);
         g->pool = pool_free(g->pool);
+        g->forwards = forwards_free(g->forwards);
         g->sessions = sessions_free(g->sessions);
         g->transactions = transactions_free(g->transactions);
         g->sequences = sequences_free(g->sequences);

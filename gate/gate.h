@@ -47,6 +47,7 @@ struct gate_options {
 };
 
 struct sequences;    /* gate/sequence.h */
+struct forwards;     /* gate/forward.h */
 struct sessions;     /* gate/session.h */
 struct transactions; /* gate/transaction.h */
 struct ddl_driver;   /* gate/ddl.h */
@@ -67,6 +68,7 @@ struct gate {
         struct binds binds;
         struct sequences *sequences;
         struct sessions *sessions;
+        struct forwards *forwards;
         struct transactions *transactions;
         struct ddl_driver *ddl;
         struct refresher *refresher;

@@ -153,8 +153,8 @@ void service_execute(struct rpc_call *call, void *arg)
                 release_unary(u);
                 return;
         }
-        if (!service_enter(call, g, u->x.request.session, u->x.request.n_session_bytes, false,
-                           &u->x.session)) {
+        if (!service_enter(call, g, "/shoal.v1.Gate/Execute", u->x.request.session,
+                           u->x.request.n_session_bytes, false, &u->x.session)) {
                 release_unary(u);
                 return;
         }

@@ -16,9 +16,10 @@ void service_commit(struct rpc_call *call, void *arg);
 void service_rollback(struct rpc_call *call, void *arg);
 
 /* The call enters the session of that name; 0 bytes: none, *ret_session is NULL. False: it has been
- * answered, or is answered by another gate. over: as in sessions_enter(). */
-bool service_enter(struct rpc_call *call, struct gate *g, const char *name, size_t n_bytes,
-                   bool over, struct session **ret_session);
+ * answered, or is answered by another gate; method: "/shoal.v1.Gate/Execute". over: as in
+ * sessions_enter(). */
+bool service_enter(struct rpc_call *call, struct gate *g, const char *method, const char *name,
+                   size_t n_bytes, bool over, struct session **ret_session);
 /* Fields 2 and 3 of an ExecuteResponse or ExecuteBatchResponse. s may be NULL. */
 void service_add_session(struct buf *b, const struct session *s);
 

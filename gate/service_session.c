@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/wire.h"
+#include "gate/forward.h"
 #include "gate/service_int.h"
 #include "gate/session.h"
 #include "gate/stats.h"
@@ -13,19 +14,37 @@ enum { CONTROL_ARENA_BYTES = 1 << 20 };
 
 /* ---- going in and out */
 
-bool service_enter(struct rpc_call *call, struct gate *g, const char *name, size_t n_bytes,
-                   bool over, struct session **ret_session)
+static bool is_streaming(const char *method)
+{
+        return strcmp(method, "/shoal.v1.Gate/ExecuteStream") == 0;
+}
+
+/* True: the session is here, as far as its name tells. */
+static bool stays_here(struct rpc_call *call, struct gate *g, const char *method, const char *name,
+                       size_t n_bytes)
 {
         struct session_place place;
+        struct err e = ERR_INIT;
+
+        if (sessions_place(g->sessions, name, n_bytes, &place, &e)) {
+                rpc_call_fail(call, &e);
+                return false;
+        }
+        if (!place.is_here)
+                forward_call(g->forwards, call, method, is_streaming(method), &place);
+        return place.is_here;
+}
+
+bool service_enter(struct rpc_call *call, struct gate *g, const char *method, const char *name,
+                   size_t n_bytes, bool over, struct session **ret_session)
+{
         struct err e = ERR_INIT;
 
         *ret_session = NULL;
         if (!n_bytes)
                 return true;
-        if (sessions_place(g->sessions, name, n_bytes, &place, &e)) {
-                rpc_call_fail(call, &e);
+        if (!stays_here(call, g, method, name, n_bytes))
                 return false;
-        }
         if (!sessions_enter(g->sessions, name, n_bytes, over, ret_session, &e))
                 return true;
         rpc_call_fail(call, &e);
@@ -87,18 +106,19 @@ void service_close_session(struct rpc_call *call, void *arg)
         ProtobufCMessage *m = NULL;
         const char *name;
         struct err e;
-        enum err_code rc =
-            rpc_call_unpack(call, &shoal__v1__close_session_request__descriptor, &m, &e);
 
-        if (!rc) {
-                name = ((Shoal__V1__CloseSessionRequest *)m)->session;
-                rc = sessions_close(g->sessions, name, strlen(name), &e);
-                protobuf_c_message_free_unpacked(m, NULL);
-        }
-        if (rc)
+        if (rpc_call_unpack(call, &shoal__v1__close_session_request__descriptor, &m, &e)) {
                 rpc_call_fail(call, &e);
-        else
-                rpc_call_reply_message(call, &r.base);
+                return;
+        }
+        name = ((Shoal__V1__CloseSessionRequest *)m)->session;
+        if (stays_here(call, g, "/shoal.v1.Gate/CloseSession", name, strlen(name))) {
+                if (sessions_close(g->sessions, name, strlen(name), &e))
+                        rpc_call_fail(call, &e);
+                else
+                        rpc_call_reply_message(call, &r.base);
+        }
+        protobuf_c_message_free_unpacked(m, NULL);
 }
 
 /* ---- Begin, Commit, Rollback */
@@ -220,7 +240,8 @@ void service_begin(struct rpc_call *call, void *arg)
                 return;
         }
         q = (Shoal__V1__BeginRequest *)m;
-        if (service_enter(call, arg, q->session, strlen(q->session), false, &s)) {
+        if (service_enter(call, arg, "/shoal.v1.Gate/Begin", q->session, strlen(q->session), false,
+                          &s)) {
                 c = xcalloc(1, sizeof(*c));
                 c->verb = SAVEPOINTS_BEGIN;
                 c->x.session = s;
@@ -282,7 +303,7 @@ void service_commit(struct rpc_call *call, void *arg)
                 return;
         }
         name = ((Shoal__V1__CommitRequest *)m)->session;
-        inside = service_enter(call, arg, name, strlen(name), true, &s);
+        inside = service_enter(call, arg, "/shoal.v1.Gate/Commit", name, strlen(name), true, &s);
         protobuf_c_message_free_unpacked(m, NULL);
         if (!inside)
                 return;
@@ -307,7 +328,7 @@ void service_rollback(struct rpc_call *call, void *arg)
                 return;
         }
         name = ((Shoal__V1__RollbackRequest *)m)->session;
-        inside = service_enter(call, arg, name, strlen(name), false, &s);
+        inside = service_enter(call, arg, "/shoal.v1.Gate/Rollback", name, strlen(name), false, &s);
         protobuf_c_message_free_unpacked(m, NULL);
         if (!inside)
                 return;

@@ -213,8 +213,8 @@ void service_execute_stream(struct rpc_call *call, void *arg)
                 free_stream(s);
                 return;
         }
-        if (!service_enter(call, g, s->x.request.session, s->x.request.n_session_bytes, false,
-                           &s->x.session)) {
+        if (!service_enter(call, g, "/shoal.v1.Gate/ExecuteStream", s->x.request.session,
+                           s->x.request.n_session_bytes, false, &s->x.session)) {
                 free_stream(s);
                 return;
         }

@@ -181,6 +181,30 @@ class Sessions(unittest.TestCase):
         self.close(session)
         twin.close()
 
+    def test_through_another_gate(self):
+        with Cluster(tablets=1, shards=2, gates=2) as cluster, cluster.client() as here, cluster.client(gate=1) as there:
+            here.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+            here.execute("INSERT INTO t VALUES (1, 'x')")
+            session = here.execute("BEGIN").session
+            self.assertEqual(there.execute("SELECT v FROM t", session=session).rows, [("x",)])
+            parts = list(there.stub.ExecuteStream(api_pb2.ExecuteRequest(sql="SELECT id FROM t", session=session)))
+            self.assertEqual((parts[0].result.columns[0].name, parts[-1].in_transaction), ("id", True))
+            with self.assertRaises(SqlError) as failed:
+                there.execute("BEGIN", session=session)
+            self.assertEqual((failed.exception.reason, failed.exception.extended_code), ("SQLITE_ERROR", 1))
+            commit = api_pb2.CommitRequest(session=session)
+            self.assertEqual(there.call(there.stub.Commit, commit), here.call(here.stub.Commit, commit))
+            other = there.call(there.stub.OpenSession, api_pb2.OpenSessionRequest()).session
+            self.assertTrue(other.startswith("gate-1-"))
+            batch = here.call(here.stub.ExecuteBatch, api_pb2.ExecuteBatchRequest(
+                session=other, statements=[api_pb2.Statement(sql=s) for s in ("BEGIN", "SELECT 7")]))
+            self.assertEqual((batch.in_transaction, batch.results[1].result.rows[0].values[0].integer), (True, 7))
+            here.call(here.stub.CloseSession, api_pb2.CloseSessionRequest(session=other))
+            for client in here, there:
+                with self.assertRaises(SqlError) as failed:
+                    client.execute("SELECT 1", session=other)
+                self.assertEqual(failed.exception.reason, "SESSION_NOT_FOUND")
+
     def test_limit(self):
         with Cluster(tablets=1, shards=1, flags=["gate:--max-sessions=2"]) as small, small.client() as client:
             names = [client.call(client.stub.OpenSession, api_pb2.OpenSessionRequest()).session for _ in range(2)]
