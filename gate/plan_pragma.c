@@ -79,7 +79,7 @@ static const struct pragma pragmas[] = {
         { "page_count", REFUSED, .reason = of_a_file },
         { "page_size", TUNING, "SELECT 4096 AS page_size" },
         { "pragma_list", SCHEMA },
-        { "query_only", VALUE, "SELECT 0 AS query_only", false, "there are no sessions yet; a request says read_only" },
+        { "query_only", VALUE, "SELECT 0 AS query_only", false, "a request, or a transaction's Begin, says read_only" },
         { "quick_check", CHECK },
         { "read_uncommitted", TUNING, "SELECT 0 AS read_uncommitted" },
         { "recursive_triggers", VALUE, "SELECT 0 AS recursive_triggers", false, "there are no triggers yet" },
