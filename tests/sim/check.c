@@ -26,6 +26,9 @@ static void check_txn_commit(const struct shard *s, const struct commit *c)
         if (c->members[0].keys != work->writes[s->number])
                 violate("tag %u commits keys %x on shard %u, and not %x", tag, c->members[0].keys,
                         s->number, work->writes[s->number]);
+        if (c->members[0].n_writes != work->n_writes[s->number])
+                violate("tag %u commits %u statements on shard %u, and not %u", tag,
+                        c->members[0].n_writes, s->number, work->n_writes[s->number]);
         if (work->fenced_on >> s->number & 1)
                 violate("tag %u is committed on shard %u, and was fenced there", tag, s->number);
         if (!work->participants)
@@ -274,14 +277,16 @@ static size_t writers_of(unsigned shard, uint8_t key, unsigned ret_tags[MAX_TAGS
         return n;
 }
 
+/* It was committed, or had nothing to commit. What one that has lost its place on a shard, and does
+ * not know yet, reads in its next statements does not count: it is told so before it ends. */
 static bool is_reader(unsigned tag, unsigned shard, uint8_t key)
 {
         const struct work *work = work_of(tag);
-        bool writes = false;
 
-        for (unsigned i = 0; i < N_SHARDS; i++)
-                writes |= work->writes[i] != 0;
-        if ((writes || parts_of(tag)) && !is_committed(tag))
+        if (work->kind == WORK_TXN && !is_committed(tag) &&
+            (parts_of(tag) || !work->is_told || work->told != COORDINATOR_COMMITTED))
+                return false;
+        if (work->kind == WORK_WRITE && !is_committed(tag))
                 return false;
         return work->has_read[shard] && work->reads[shard] & key;
 }

@@ -6,7 +6,7 @@
 
 enum { MAX_WORKS = 90 };
 
-static void finish_work(struct session *s)
+void work_finish(struct session *s)
 {
         s->is_busy = false;
         s->is_cutting = false;
@@ -14,7 +14,7 @@ static void finish_work(struct session *s)
         s->n_open = 0;
 }
 
-static unsigned new_tag(struct session *s, enum work_kind kind)
+unsigned work_new_tag(struct session *s, enum work_kind kind)
 {
         assert(w.n_tags < MAX_TAGS);
         w.works[w.n_tags] =
@@ -25,8 +25,8 @@ static unsigned new_tag(struct session *s, enum work_kind kind)
 /* ---------------------------------------------------------------- what was seen */
 
 /* A shard of what is read as one moment. */
-static void read_shard(struct session *s, unsigned shard, const struct tags *tags, uint64_t c,
-                       const struct tags *told, bool is_held)
+void work_read_shard(struct session *s, unsigned shard, const struct tags *tags, uint64_t c,
+                     const struct tags *told, bool is_held)
 {
         s->reading.has[shard] = true;
         s->reading.is_held[shard] = is_held;
@@ -35,13 +35,13 @@ static void read_shard(struct session *s, unsigned shard, const struct tags *tag
         s->reading.told[shard] = *told;
 }
 
-static void begin_reading(struct session *s)
+void work_begin_reading(struct session *s)
 {
         s->reading = (struct seen){ .tag = s->tag, .session_seen = s->seen };
         s->told_before = w.told;
 }
 
-static void end_reading(struct session *s, uint8_t key)
+void work_end_reading(struct session *s, uint8_t key)
 {
         struct work *work = &w.works[s->tag];
 
@@ -70,7 +70,7 @@ static void end_reading(struct session *s, uint8_t key)
 }
 
 /* What the session has seen for good. */
-static void remember(struct session *s)
+void work_remember(struct session *s)
 {
         for (unsigned i = 0; i < N_SHARDS; i++) {
                 if (s->reading.has[i]) {
@@ -80,126 +80,13 @@ static void remember(struct session *s)
         }
 }
 
-/* ---------------------------------------------------------------- reads and writes by themselves
- */
-
-static void send_write(struct session *s)
-{
-        struct message m = {
-                .kind = MESSAGE_WRITE,
-                .shard = s->shard,
-                .key = s->key,
-                .read_ts = txn_rule(TXN_RULE_SESSION) ? s->ts : 0,
-                .schema = gate_of(s)->schema[s->shard],
-                .request_id = w.works[s->tag].request_id,
-                .is_write = true,
-        };
-
-        s->n_tries++;
-        session_send(s, &m, ASKED_WRITE);
-}
-
-static void begin_write(struct session *s)
-{
-        s->tag = new_tag(s, WORK_WRITE);
-        s->shard = (unsigned)chance(N_SHARDS);
-        s->key = chance(12) ? (uint8_t)(1u << chance(N_KEYS)) : 0;
-        s->n_tries = 0;
-        /* Streams do not repeat messages; all else needs an id. */
-        w.works[s->tag].request_id = !w.has_streams || chance(2) ? s->tag + 1 : 0;
-        w.works[s->tag].writes[s->shard] = s->key;
-        w.works[s->tag].lone = (uint8_t)(1u << s->shard);
-        send_write(s);
-}
-
-static void on_write_reply(struct session *s, const struct message *m)
-{
-        struct work *work = &w.works[s->tag];
-
-        if (m && m->result == TXN_OK) {
-                check_told(s->tag, COORDINATOR_COMMITTED, 0);
-                if (!m->is_replayed) {
-                        work->read_seen[s->shard] = m->seen;
-                        work->has_read[s->shard] = true;
-                        work->reads[s->shard] |= s->key;
-                        tags_unite(&work->deps, &m->seen);
-                }
-                tags_add(&s->seen, s->tag);
-                s->ts = m->commit_ts > s->ts ? m->commit_ts : s->ts;
-        } else if (m && m->result == TXN_FAILED && s->n_tries == 1 && w.has_streams) {
-                /* No copy of it is on its way. */
-                check_told(s->tag, COORDINATOR_ABORTED, 0);
-        } else if (work->request_id && s->n_tries < 4) {
-                send_write(s);
-                return;
-        } else {
-                check_told(s->tag, COORDINATOR_UNKNOWN, 0);
-        }
-        finish_work(s);
-}
-
-static void begin_read(struct session *s)
-{
-        struct message m = {
-                .kind = MESSAGE_READ,
-                .shard = (unsigned)chance(N_SHARDS),
-                .read_ts = txn_rule(TXN_RULE_SESSION) ? s->ts : 0,
-                .is_settled = true,
-        };
-
-        s->tag = new_tag(s, WORK_READ);
-        begin_reading(s);
-        session_send(s, &m, ASKED_READ);
-}
-
-static void on_read_reply(struct session *s, unsigned shard, const struct message *m)
-{
-        if (m && m->result == TXN_OK) {
-                read_shard(s, shard, &m->seen, m->c, &s->told_before, false);
-                end_reading(s, 1);
-                remember(s);
-        }
-        finish_work(s);
-}
-
-/* Somebody wants to know how a transaction has ended, and ends it. */
-static void begin_ask(struct session *s)
-{
-        struct message m = { .kind = MESSAGE_PART, .shard = (unsigned)chance(N_SHARDS) };
-
-        s->tag = w.n_tags - 1;
-        m.part = (struct participant_request){ .kind = PARTICIPANT_FIND,
-                                               .age = { .id = w.works[s->tag].id },
-                                               .fence = true };
-        session_send(s, &m, ASKED_FENCE);
-}
-
-static void on_fence_reply(struct session *s, unsigned shard, const struct message *m)
-{
-        if (m && m->result == TXN_NOT_FOUND) {
-                trace("tag %u is fenced on shard %u", s->tag, shard);
-                if (tags_has(&w.shards[shard].there, s->tag))
-                        violate("tag %u is there, and its fence says it is not", s->tag);
-                w.works[s->tag].fenced_on |= (uint8_t)(1u << shard);
-        }
-        finish_work(s);
-}
-
-static uint8_t some_shards(unsigned n)
+uint8_t work_some_shards(unsigned n)
 {
         uint8_t shards = 0;
 
         while ((unsigned)__builtin_popcount(shards) < n)
                 shards |= (uint8_t)(1u << chance(N_SHARDS));
         return shards;
-}
-
-static void begin_scatter(struct session *s)
-{
-        s->tag = new_tag(s, WORK_SCATTER);
-        begin_reading(s);
-        session_begin_cut(s, some_shards(2 + (unsigned)chance(2)),
-                          txn_rule(TXN_RULE_SESSION) ? s->ts : 0, UINT64_MAX);
 }
 
 /* ---------------------------------------------------------------- transactions: statements */
@@ -212,6 +99,7 @@ static void end_work(struct session *s)
 
         for (unsigned i = 0; i < N_SHARDS; i++) {
                 work->writes[i] = 0;
+                work->n_writes[i] = (unsigned)s->n_done[i];
                 for (size_t k = 0; k < s->n_done[i]; k++)
                         work->writes[i] |= s->done[i][k].key;
         }
@@ -233,8 +121,8 @@ static void op_done(struct session *s)
                 return;
         }
         if (s->ops[s->i_op].kind == OP_READ) {
-                end_reading(s, s->ops[s->i_op].key);
-                remember(s);
+                work_end_reading(s, s->ops[s->i_op].key);
+                work_remember(s);
         }
         s->i_op++;
         next_op(s);
@@ -297,7 +185,7 @@ static void on_part_reply(struct session *s, const struct open_request *o, const
                 s->done[o->shard][s->n_done[o->shard]++] =
                     (struct op_done){ .savepoint = s->savepoint, .key = op->key };
         } else if (op->kind == OP_READ) {
-                read_shard(s, o->shard, &m->seen, m->c, &s->told_before, true);
+                work_read_shard(s, o->shard, &m->seen, m->c, &s->told_before, true);
         } else {
                 coordinator_on_undone(s->coordinator, k, s->savepoint);
         }
@@ -321,7 +209,7 @@ static void begin_op_read(struct session *s, const struct op *op)
         uint64_t seen_c, seen_e;
         uint8_t to_pin = 0;
 
-        begin_reading(s);
+        work_begin_reading(s);
         s->to_ask = 0;
         for (unsigned i = 0; i < N_SHARDS; i++) {
                 size_t k;
@@ -332,7 +220,8 @@ static void begin_op_read(struct session *s, const struct op *op)
                 if (coordinator_is_participant(s->coordinator, k))
                         s->to_ask |= (uint8_t)(1u << i);
                 else if (coordinator_has_pin(s->coordinator, k))
-                        read_shard(s, i, &s->pinned[i], s->pinned_c[i], &s->pinned_told[i], false);
+                        work_read_shard(s, i, &s->pinned[i], s->pinned_c[i], &s->pinned_told[i],
+                                        false);
                 else
                         to_pin |= (uint8_t)(1u << i);
         }
@@ -353,7 +242,7 @@ void session_on_cut(struct session *s, bool is_accepted)
                 if (is_txn)
                         give_up(s);
                 else
-                        finish_work(s);
+                        work_finish(s);
                 return;
         }
         for (size_t i = 0; i < s->cut.n_pins; i++) {
@@ -361,8 +250,8 @@ void session_on_cut(struct session *s, bool is_accepted)
 
                 if (shard == N_SHARDS)
                         continue;
-                read_shard(s, shard, &s->pinned[shard], s->pinned_c[shard], &s->pinned_told[shard],
-                           false);
+                work_read_shard(s, shard, &s->pinned[shard], s->pinned_c[shard],
+                                &s->pinned_told[shard], false);
                 if (is_txn)
                         coordinator_on_pin(s->coordinator, coordinator_shard(s->coordinator, shard),
                                            s->pins[i].c, s->pins[i].e, false);
@@ -372,9 +261,9 @@ void session_on_cut(struct session *s, bool is_accepted)
                 op_done(s);
                 return;
         }
-        end_reading(s, 1);
-        remember(s);
-        finish_work(s);
+        work_end_reading(s, 1);
+        work_remember(s);
+        work_finish(s);
 }
 
 static void roll_back_to(struct session *s)
@@ -427,7 +316,7 @@ static void begin_txn(struct session *s, bool is_retry)
         struct gate *g = gate_of(s);
         struct work *work;
 
-        s->tag = new_tag(s, WORK_TXN);
+        s->tag = work_new_tag(s, WORK_TXN);
         work = &w.works[s->tag];
         work->id = (struct txn_id){ .epoch = g->epoch,
                                     .start = hlc_tick(clock_of(session_node(s))),
@@ -455,11 +344,11 @@ static void make_ops(struct session *s)
                 uint64_t dice = chance(10);
 
                 *op = (struct op){ .kind = OP_WRITE,
-                                   .shards = some_shards(1),
+                                   .shards = work_some_shards(1),
                                    .key = (uint8_t)(1u << chance(N_KEYS)) };
                 if (dice < 4) {
                         op->kind = OP_READ;
-                        op->shards = some_shards(1 + (unsigned)chance(3));
+                        op->shards = work_some_shards(1 + (unsigned)chance(3));
                 } else if (dice == 4) {
                         op->kind = chance(2) ? OP_SAVEPOINT : OP_ROLLBACK_TO;
                 }
@@ -486,19 +375,19 @@ void session_next(struct session *s)
                 begin_txn(s, false);
                 break;
         case WORK_SCATTER:
-                begin_scatter(s);
+                single_begin_scatter(s);
                 break;
         case WORK_READ:
-                begin_read(s);
+                single_begin_read(s);
                 break;
         case WORK_WRITE:
-                begin_write(s);
+                single_begin_write(s);
                 break;
         case WORK_ASK:
                 if (w.n_tags && w.works[w.n_tags - 1].kind == WORK_TXN)
-                        begin_ask(s);
+                        single_begin_ask(s);
                 else
-                        finish_work(s);
+                        work_finish(s);
                 break;
         }
         session_pump(s);
@@ -530,7 +419,7 @@ void session_on_told(struct session *s, const struct coordinator_action *a)
                 if (chance(4) == 0) {
                         /* The session has ended, and nobody is left to ask. */
                         s->coordinator = coordinator_free(s->coordinator);
-                        finish_work(s);
+                        work_finish(s);
                 } else if (coordinator_state(s->coordinator) != COORDINATOR_IS_ENDED) {
                         coordinator_commit(s->coordinator, w.now,
                                            w.now + 10 * MS + (int64_t)chance(60 * MS));
@@ -549,7 +438,7 @@ void session_on_ended(struct session *s)
                 begin_txn(s, true);
                 return;
         }
-        finish_work(s);
+        work_finish(s);
 }
 
 /* ---------------------------------------------------------------- replies */
@@ -587,13 +476,13 @@ void session_on_reply(struct session *s, const struct open_request *o, const str
                 session_on_pin(s, o->shard, m);
                 break;
         case ASKED_READ:
-                on_read_reply(s, o->shard, m);
+                single_on_read_reply(s, o->shard, m);
                 break;
         case ASKED_WRITE:
-                on_write_reply(s, m);
+                single_on_write_reply(s, m);
                 break;
         case ASKED_FENCE:
-                on_fence_reply(s, o->shard, m);
+                single_on_fence_reply(s, o->shard, m);
                 break;
         }
         session_pump(s);

@@ -96,6 +96,7 @@ struct commit {
         struct {
                 unsigned tag;
                 uint8_t keys;
+                unsigned n_writes; /* statements */
         } members[MAX_MEMBERS];
 };
 
@@ -108,6 +109,7 @@ struct redo {
         uint64_t vote, schema;
         unsigned tag;
         uint8_t keys;
+        unsigned n_writes;
 };
 
 struct op_done {
@@ -136,6 +138,7 @@ struct shard {
                 unsigned tag;
                 struct op_done ops[MAX_OPS * 2];
                 size_t n_ops;
+                unsigned n_before; /* of what was put back: statements there were */
                 uint64_t schema;
         } writing;
         struct participant_action job;
@@ -255,6 +258,7 @@ struct work {
         bool is_told;
         enum coordinator_outcome told;
         uint64_t told_ts;
+        unsigned n_writes[N_SHARDS];     /* statements, of what it wants to commit */
         uint8_t writes[N_SHARDS];        /* keys it has written, of what it wants to commit */
         uint8_t reads[N_SHARDS];         /* keys it has read */
         struct tags read_seen[N_SHARDS]; /* of the shards it has read */
@@ -503,6 +507,28 @@ void session_on_told(struct session *s, const struct coordinator_action *a);
 void session_on_ended(struct session *s);
 /* m NULL: there will be no answer. */
 void session_on_reply(struct session *s, const struct open_request *o, const struct message *m);
+
+unsigned work_new_tag(struct session *s, enum work_kind kind);
+/* It has ended, whatever came of it. */
+void work_finish(struct session *s);
+/* What is read as one moment: begin, each shard, end; then what the session has seen for good. */
+void work_begin_reading(struct session *s);
+void work_read_shard(struct session *s, unsigned shard, const struct tags *tags, uint64_t c,
+                     const struct tags *told, bool is_held);
+void work_end_reading(struct session *s, uint8_t key);
+void work_remember(struct session *s);
+/* n of them, as bits. */
+uint8_t work_some_shards(unsigned n);
+
+/* ---- gate_single.c: what is no transaction */
+void single_begin_write(struct session *s);
+void single_on_write_reply(struct session *s, const struct message *m);
+void single_begin_read(struct session *s);
+void single_on_read_reply(struct session *s, unsigned shard, const struct message *m);
+void single_begin_scatter(struct session *s);
+/* Somebody wants to know how the latest transaction has ended, and ends it. */
+void single_begin_ask(struct session *s);
+void single_on_fence_reply(struct session *s, unsigned shard, const struct message *m);
 
 /* ---- gate_cut.c: reads of one moment */
 /* Of the shards (bits) that are neither participants nor pinned. seen: what it must fit; then

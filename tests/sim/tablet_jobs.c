@@ -42,6 +42,7 @@ static void on_open(struct event *e)
         s->writing.age = s->job.age;
         s->writing.tag = job_request(s)->m.tag;
         s->writing.n_ops = 0;
+        s->writing.n_before = 0;
         s->writing.schema = shard_schema(s);
         finish(s, &o);
 }
@@ -53,6 +54,11 @@ static uint8_t keys_written(const struct shard *s)
         for (size_t i = 0; i < s->writing.n_ops; i++)
                 keys |= s->writing.ops[i].key;
         return keys;
+}
+
+static unsigned n_written(const struct shard *s)
+{
+        return s->writing.n_before ? s->writing.n_before : (unsigned)s->writing.n_ops;
 }
 
 static void on_run(struct event *e)
@@ -135,6 +141,7 @@ static void on_prepare(struct event *e)
                 .schema = shard_schema(s),
                 .tag = s->writing.tag,
                 .keys = keys_written(s),
+                .n_writes = n_written(s),
         };
         next = after((int64_t)chance(200), s->tablet, on_redo_synced);
         next->a = s->number;
@@ -189,6 +196,7 @@ static void on_commit(struct event *e)
         if (s->writing.schema != shard_schema(s))
                 violate("shard %u: redo of another schema is committed", s->number);
         c.members[c.n_members].tag = s->writing.tag;
+        c.members[c.n_members].n_writes = n_written(s);
         c.members[c.n_members++].keys = keys_written(s);
         if (commit_fails(s, &c))
                 return;
@@ -230,7 +238,8 @@ static void on_reapply(struct event *e)
         s->writing.is_open = true;
         s->writing.age = r->age;
         s->writing.tag = r->tag;
-        s->writing.n_ops = 1;
+        s->writing.n_ops = r->n_writes > 0;
+        s->writing.n_before = r->n_writes;
         s->writing.ops[0] = (struct op_done){ .key = r->keys };
         s->writing.schema = r->schema;
         finish_with(s, TXN_OK);

@@ -442,6 +442,8 @@ static unsigned sometimes(unsigned most)
 
 static void set_up(const struct settings *s)
 {
+        uint64_t range;
+
         memset(&w, 0, sizeof w);
         w.settings = *s;
         w.random = s->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
@@ -458,6 +460,7 @@ static void set_up(const struct settings *s)
         w.p_collect = sometimes(60);
         w.p_power = chance(2) ? 700 : 100;
         w.keep_us = (int64_t)(300 + chance(700)) * MS;
+        range = chance(2) ? 4 * MS : 60 * MS;
         w.max_prepared_ms = chance(2) ? 40 : chance(20);
         w.isolation = s->variant && s->variant->is_serializable
                           ? COORDINATOR_SERIALIZABLE
@@ -466,7 +469,7 @@ static void set_up(const struct settings *s)
                 struct node *n = &w.nodes[i];
 
                 n->boot = 1;
-                n->clock_offset = (int64_t)chance(4 * MS) - 2 * MS;
+                n->clock_offset = (int64_t)chance(range) - (int64_t)range / 2;
                 hlc_init(&n->hlc, wall_now, MAX_SKEW_US);
                 n->is_up = true;
         }
