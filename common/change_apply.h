@@ -1,7 +1,9 @@
 /* change_apply.h - does row changes (row_change.h) again on another copy of the tables, which has
  * the same schema and the rows as they were. Rows are found by rowid, or by primary key in tables
  * WITHOUT ROWID; triggers and foreign keys do nothing, since what they did is among the changes.
- * Owner: whoever owns the connection. */
+ * Stored generated columns are computed again, from the values as they are stored: SQLite 3.40 has
+ * computed them from a real where an integer column was given one by a computed column of type
+ * REAL. Owner: whoever owns the connection. */
 #pragma once
 
 #include "common/err.h"
@@ -22,8 +24,7 @@ struct change_apply *change_apply_free(struct change_apply *a);
 enum err_code change_apply_all(struct change_apply *a, const void *p, size_t n_bytes,
                                struct err *reterr) must_check_;
 
-/* Can the changes of this table be written down and done again? Not where SQLite 3.40 confuses its
- * columns: an INTEGER PRIMARY KEY with generated columns before it. Nor without a name for the
- * rowid. ERR_UNIMPLEMENTED (ROW_CHANGES). */
+/* What can be said of a table beforehand: change_capture_check() has the whole of it, and needs no
+ * connection of its own. ERR_UNIMPLEMENTED (ROW_CHANGES). */
 enum err_code change_apply_check(struct change_apply *a, const char *table, size_t n_table_bytes,
                                  struct err *reterr) must_check_;
