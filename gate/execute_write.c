@@ -243,6 +243,8 @@ static void on_write_end(void *arg, struct scatter *s, const struct err *e)
         enum request_intent_verdict verdict = INTENT_FINAL;
         struct err failure;
 
+        if (x->session)
+                session_note_seen(x->session, shard->commit_ts);
         if (x->sent_intent)
                 verdict = request_intent_result(&x->intent, e, shard->replayed, shard->request_note,
                                                 shard->n_note_bytes, &failure);

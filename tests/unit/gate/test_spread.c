@@ -2,6 +2,7 @@
  * topo, and what it makes of their answers. */
 #include "common/buf.h"
 #include "common/wire.h"
+#include "gate/session.h"
 #include "tests/unit/gate/gate_fixture.h"
 
 static struct gate_fixture fx;
@@ -13,9 +14,9 @@ static struct {
         const char *fail_sql; /* a statement that holds this fails on the last of its shards … */
         int fail_code;
         const char *fail_reason;
-        size_t fail_times;
         bool has_failed; /* … for as long as this is not set */
-        bool refuse_prepare;
+        bool is_plain;   /* autocommit */
+        uint64_t read_ts;
         size_t n_executes, n_prepares, n_commits, n_aborts, n_undone;
         uint64_t last_savepoint, commit_ts, n_votes;
         char sql[8][200];
@@ -48,6 +49,11 @@ static void serve_execute(struct fake_request *r)
         Shoal__V1__Execute *x = r->m->execute;
         Shoal__V1__Participation *t = x->transaction;
 
+        if (script.is_plain) {
+                script.read_ts = x->read_ts;
+                reply_part(r, 0, NULL, 1, 99999, true);
+                return;
+        }
         ck_assert_msg(t, "%s is not in a transaction", x->sql);
         ck_assert_uint_eq(t->n_parts, x->n_shards);
         ck_assert_uint_eq(t->id->epoch, fx.fakes[0].epoch);
@@ -207,6 +213,28 @@ static void run_in(struct client_answer *a, const char *sql, const char *session
         client_wait(&fx, a);
 }
 
+/* What a session has seen is told to shards: later commits, and reads, are not before it. */
+START_TEST(session_remembers_its_writes)
+{
+        struct client_answer a = { 0 };
+        struct session *s;
+        struct err e;
+
+        ck_assert(!sessions_open(fx.gate.sessions, "", 0, 1, &s, &e));
+        session_note_seen(s, 12345);
+        session_leave(s);
+        script.is_plain = true;
+        run_in(&a, "INSERT INTO t (id, a) VALUES (1, 1)", s->name);
+        ck_assert_msg(!a.e.code, "%s: %s", a.e.reason, a.e.msg);
+        ck_assert_uint_eq(script.read_ts, 12345);
+        ck_assert_uint_eq(s->seen_ts, 99999);
+        client_done(&a);
+        run_in(&a, "INSERT INTO t (id, a) VALUES (2, 1)", s->name);
+        ck_assert_uint_eq(script.read_ts, 99999);
+        client_done(&a);
+}
+END_TEST
+
 START_TEST(statement_in_a_transaction_is_undone)
 {
         struct client_answer begun, a;
@@ -244,6 +272,7 @@ int main(void)
         tcase_add_test(t, rows_go_to_their_shards);
         tcase_add_test(t, failure_commits_nothing);
         tcase_add_test(t, conflict_is_tried_again);
+        tcase_add_test(t, session_remembers_its_writes);
         tcase_add_test(t, statement_in_a_transaction_is_undone);
         suite_add_tcase(s, t);
         return unit_run(s);
