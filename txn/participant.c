@@ -355,6 +355,9 @@ void participant_looked_up(struct participant *p, struct participant_request *r,
                 participant_answer(p, r, TXN_OK);
         } else if (applied) {
                 participant_answer(p, r, is_lone_end ? TXN_FENCED : TXN_NOT_FOUND);
+        } else if (p->clock->doubtful_ts && (is_lone_end || r->kind == PARTICIPANT_FIND)) {
+                /* It may be what is in doubt, and come back. */
+                participant_answer(p, r, is_lone_end ? TXN_IN_DOUBT : TXN_UNDECIDED);
         } else if (r->age.id.start <= p->horizon) {
                 participant_answer(p, r, TXN_FORGOTTEN);
         } else {

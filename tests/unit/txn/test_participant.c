@@ -230,6 +230,23 @@ START_TEST(a_copy_of_a_commit_that_failed_does_not_commit)
 }
 END_TEST
 
+START_TEST(a_copy_of_a_commit_in_doubt_is_in_doubt)
+{
+        struct participant_request *r = hold(1), *one = next(PARTICIPANT_END, r),
+                                   *copy = next(PARTICIPANT_END, r);
+
+        one->commit = copy->commit = true;
+        send(one);
+        send(copy);
+        expect("commit 1");
+        done_with((struct participant_outcome){
+            .result = TXN_FAILED, .commit = TXN_COMMIT_IN_DOUBT, .is_gone = true });
+        expect("answer 1 OUTCOME_UNKNOWN, look_up 1");
+        participant_looked_up(p, copy, false, false, 0, now);
+        expect("answer 1 OUTCOME_UNKNOWN");
+}
+END_TEST
+
 START_TEST(what_comes_back_after_its_commit_is_sent_away)
 {
         struct participant_request *r = hold(1), *c = next(PARTICIPANT_END, r), *copy;
@@ -283,6 +300,7 @@ static Suite *suite(void)
         tcase_add_test(t, a_repeated_prepare_tells_the_vote_again);
         tcase_add_test(t, a_refused_commit_is_final);
         tcase_add_test(t, a_copy_of_a_commit_that_failed_does_not_commit);
+        tcase_add_test(t, a_copy_of_a_commit_in_doubt_is_in_doubt);
         tcase_add_test(t, what_comes_back_after_its_commit_is_sent_away);
         tcase_add_test(t, a_look_up_that_fails_tells_nothing);
         suite_add_tcase(s, t);
