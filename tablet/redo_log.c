@@ -1,8 +1,7 @@
 /* redo_log.c - see redo_log.h.
  *
- * A segment, "0000000000000001.redo", begins with a header; records follow: a head of fixed size
- * and the record as fields (common/wire.h). A record's checksum covers its place, so that what an
- * older file left on the same blocks is never taken for it.
+ * A segment, "0000000000000001.redo", begins with a header; records follow (redo_record.c), and
+ * zeros, since its space is taken at once. Numbers have no gaps.
  *
  * Whoever appends while nobody writes becomes the writer of all that is waiting; the others wait
  * for the outcome. */
@@ -18,13 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utlist.h>
-#include <xxhash.h>
 
 #include "common/log.h"
 #include "common/metrics.h"
-#include "common/wire.h"
-
-enum { HEAD_BYTES = 16, FORMAT = 1, MAX_RECORD_BYTES = 1 << 30 };
+#include "tablet/redo_log_int.h"
 
 static const char magic[8] = "SHOALRE1";
 
@@ -79,170 +75,11 @@ static enum err_code refuse(const char *name, const char *why, struct err *reter
         return err_set(reterr, ERR_DATA_LOSS, "REDO_DAMAGED", "redo log, %s: %s", name, why);
 }
 
-/* ---- a record as bytes */
-
-enum {
-        FIELD_KIND = 1,
-        FIELD_KEYSPACE = 2,
-        FIELD_SHARD = 3,
-        FIELD_TS = 4,
-        FIELD_EPOCH = 5,
-        FIELD_START = 6,
-        FIELD_COUNTER = 7,
-        FIELD_AGE = 8,
-        FIELD_SCHEMA_VERSION = 9,
-        FIELD_PARTICIPANTS = 10,
-        FIELD_CHANGES = 11,
-};
-
-static void encode(struct buf *b, const struct redo_record *rec)
-{
-        static const uint8_t head[HEAD_BYTES];
-
-        buf_add(b, head, HEAD_BYTES); /* filled in once its place is known */
-        wire_add_uint(b, FIELD_KIND, rec->kind);
-        wire_add_uint(b, FIELD_KEYSPACE, rec->keyspace_id);
-        wire_add_bytes(b, FIELD_SHARD, rec->shard.data, rec->shard.n_bytes);
-        wire_add_uint(b, FIELD_TS, rec->ts);
-        wire_add_uint_nz(b, FIELD_EPOCH, rec->id.epoch);
-        wire_add_uint_nz(b, FIELD_START, rec->id.start);
-        wire_add_uint_nz(b, FIELD_COUNTER, rec->id.counter);
-        wire_add_uint_nz(b, FIELD_AGE, rec->age);
-        wire_add_uint_nz(b, FIELD_SCHEMA_VERSION, rec->schema_version);
-        if (rec->participants.n_bytes)
-                wire_add_bytes(b, FIELD_PARTICIPANTS, rec->participants.data,
-                               rec->participants.n_bytes);
-        if (rec->changes.n_bytes)
-                wire_add_bytes(b, FIELD_CHANGES, rec->changes.data, rec->changes.n_bytes);
-}
-
-static void set_number(struct redo_record *rec, const struct wire_field *x)
-{
-        uint64_t *const fields[] = {
-                [FIELD_KEYSPACE] = &rec->keyspace_id,
-                [FIELD_TS] = &rec->ts,
-                [FIELD_EPOCH] = &rec->id.epoch,
-                [FIELD_START] = &rec->id.start,
-                [FIELD_COUNTER] = &rec->id.counter,
-                [FIELD_AGE] = &rec->age,
-                [FIELD_SCHEMA_VERSION] = &rec->schema_version,
-        };
-
-        if (x->number == FIELD_KIND)
-                rec->kind = (enum redo_kind)x->uint;
-        else if (x->number < ARRAY_LEN(fields) && fields[x->number])
-                *fields[x->number] = x->uint;
-}
-
-/* False: not a record of ours. */
-static bool decode(const uint8_t *p, size_t n_bytes, struct redo_record *ret)
-{
-        struct wire_reader r = wire_reader(p, n_bytes);
-        struct wire_field x;
-
-        *ret = (struct redo_record){ 0 };
-        while (wire_next(&r, &x)) {
-                struct bytes bytes = { x.data, x.n_bytes };
-
-                if (x.type == WIRE_VARINT)
-                        set_number(ret, &x);
-                else if (x.type == WIRE_BYTES && x.number == FIELD_SHARD)
-                        ret->shard = bytes;
-                else if (x.type == WIRE_BYTES && x.number == FIELD_PARTICIPANTS)
-                        ret->participants = bytes;
-                else if (x.type == WIRE_BYTES && x.number == FIELD_CHANGES)
-                        ret->changes = bytes;
-        }
-        return !r.failed && (ret->kind == REDO_PREPARED || ret->kind == REDO_FLOOR) &&
-               ret->shard.n_bytes;
-}
-
-/* The head: length and checksum. Processes on machines of another byte order do not share files. */
-static uint64_t checksum(struct redo_ref ref, const uint8_t *fields, size_t n_bytes)
-{
-        return XXH3_64bits_withSeed(fields, n_bytes,
-                                    ref.segment * UINT64_C(0x9e3779b97f4a7c15) + ref.at) ^
-               n_bytes;
-}
-
-static void fill_head(struct buf *b, struct redo_ref ref)
-{
-        uint64_t n_bytes = b->n_bytes - HEAD_BYTES;
-        uint64_t sum = checksum(ref, b->data + HEAD_BYTES, n_bytes);
-
-        memcpy(b->data, &n_bytes, sizeof n_bytes);
-        memcpy(b->data + sizeof n_bytes, &sum, sizeof sum);
-}
-
 /* ---- files */
 
 static char *segment_path(const struct redo_log *log, uint64_t number)
 {
         return xasprintf("%s/%016" PRIx64 ".redo", log->o.dir, number);
-}
-
-static int write_all(int fd, const uint8_t *p, size_t n_bytes, uint64_t at)
-{
-        while (n_bytes) {
-                ssize_t n = pwrite(fd, p, n_bytes, (off_t)at);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? errno : EIO;
-                p += n;
-                at += (uint64_t)n;
-                n_bytes -= (size_t)n;
-        }
-        return 0;
-}
-
-/* n_bytes, or as many as there are. */
-static ssize_t read_all(int fd, uint8_t *p, size_t n_bytes, uint64_t at)
-{
-        size_t n_read = 0;
-
-        while (n_read < n_bytes) {
-                ssize_t n = pread(fd, p + n_read, n_bytes - n_read, (off_t)(at + n_read));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -1;
-                if (n == 0)
-                        break;
-                n_read += (size_t)n;
-        }
-        return (ssize_t)n_read;
-}
-
-/* *ret_whole false: there is no whole record at this place. ret_b holds its fields. */
-static int read_record(int fd, struct redo_ref ref, struct buf *ret_b, bool *ret_whole)
-{
-        uint8_t head[HEAD_BYTES];
-        uint64_t n_bytes, sum;
-        struct stat st;
-        ssize_t n;
-
-        *ret_whole = false;
-        ret_b->n_bytes = 0;
-        n = read_all(fd, head, HEAD_BYTES, ref.at);
-        if (n != HEAD_BYTES)
-                return n < 0 ? errno : 0;
-        memcpy(&n_bytes, head, sizeof n_bytes);
-        memcpy(&sum, head + sizeof n_bytes, sizeof sum);
-        if (fstat(fd, &st) != 0)
-                return errno;
-        if (!n_bytes || n_bytes > MAX_RECORD_BYTES ||
-            n_bytes > (uint64_t)st.st_size - ref.at - HEAD_BYTES ||
-            !buf_reserve(ret_b, (size_t)n_bytes))
-                return 0;
-        n = read_all(fd, ret_b->data, (size_t)n_bytes, ref.at + HEAD_BYTES);
-        if (n < 0)
-                return errno;
-        ret_b->n_bytes = (size_t)n;
-        *ret_whole = (uint64_t)n == n_bytes && checksum(ref, ret_b->data, (size_t)n_bytes) == sum;
-        return 0;
 }
 
 /* ---- opening */
@@ -261,27 +98,36 @@ static enum err_code read_segment(struct redo_log *log, struct segment *s, const
         struct buf b = BUF_INIT(0);
         struct redo_record rec;
         const char *why = NULL;
+        bool is_damaged = false, blank = false;
         bool whole = true;
         char head[sizeof magic];
         int error = fd < 0 ? errno : 0;
-        ssize_t n = fd < 0 ? -1 : read_all(fd, (uint8_t *)head, sizeof head, 0);
+        ssize_t n = fd < 0 ? -1 : redo_read_all(fd, (uint8_t *)head, sizeof head, 0);
 
         if (!error && n < 0)
                 error = errno;
         /* Shorter: nothing was ever promised in it. */
-        if (!error && n == sizeof head && memcmp(head, magic, sizeof head) != 0)
-                why = "not a redo log of this version";
+        if (!error && n == sizeof head && memcmp(head, magic, sizeof head) != 0) {
+                error = redo_file_is_blank(fd, &blank);
+                if (!error && !blank)
+                        why = "not a redo log of this version";
+                n = 0;
+        }
         while (!error && !why && whole && n == sizeof head) {
-                error = read_record(fd, ref, &b, &whole);
+                error = redo_record_read(fd, ref, &b, &whole);
+                if (!error && !whole)
+                        error = redo_record_is_followed(fd, ref, &is_damaged);
+                if (is_damaged)
+                        why = "a record in the middle is damaged";
                 if (error || !whole)
                         break;
-                if (!decode(b.data, b.n_bytes, &rec)) {
+                if (!redo_record_decode(b.data, b.n_bytes, &rec)) {
                         why = "a record that this version does not know";
                         break;
                 }
                 s->n_live++;
                 f->found(f->arg, &rec, ref);
-                ref.at += HEAD_BYTES + b.n_bytes;
+                ref.at += REDO_HEAD_BYTES + b.n_bytes;
         }
         buf_done(&b);
         if (fd >= 0)
@@ -337,7 +183,7 @@ static int begin_segment(struct redo_log *log)
         fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (fd < 0)
                 return errno;
-        error = write_all(fd, (const uint8_t *)magic, sizeof magic, 0);
+        error = redo_write_all(fd, (const uint8_t *)magic, sizeof magic, 0);
         /* Space that is there is not missing later, and appending within it changes no size. */
         if (!error && fallocate(fd, 0, 0, (off_t)log->o.segment_bytes) != 0 && errno == ENOSPC)
                 error = ENOSPC;
@@ -389,6 +235,8 @@ static enum err_code open_all(struct redo_log *log, const struct finding *f, str
         rc = list_segments(log, reterr);
         DL_FOREACH(log->segments, s)
         {
+                if (!rc && s != log->segments && s->number != s->prev->number + 1)
+                        rc = refuse(log->o.dir, "a file in the middle is gone", reterr);
                 if (rc)
                         break;
                 rc = read_segment(log, s, f, reterr);
@@ -462,9 +310,20 @@ static void lay_out(struct redo_log *log, struct append *group, struct buf *out)
         {
                 a->ref =
                     (struct redo_ref){ log->segments->prev->number, log->n_bytes + out->n_bytes };
-                fill_head(&a->b, a->ref);
+                redo_record_place(&a->b, a->ref, out->n_bytes);
                 buf_add(out, a->b.data, a->b.n_bytes);
         }
+}
+
+/* Nobody was promised what is behind the end, and nobody is to find it: not at once, and not behind
+ * a record of the same length as one of those, which would lead to the next. */
+static void take_back(struct redo_log *log, int error)
+{
+        bool ok = ftruncate(log->fd, (off_t)log->n_bytes) == 0 && fdatasync(log->fd) == 0;
+
+        if (!ok)
+                log_event(LOG_WARN, "redo_not_taken_back", "error=%s", log_quote(strerror(errno)));
+        log->is_broken = !ok || error != ENOSPC;
 }
 
 /* errno, or 0: the group is durable. */
@@ -478,15 +337,11 @@ static int write_group(struct redo_log *log, struct append *group)
         if (error)
                 return error;
         lay_out(log, group, &out);
-        error = out.failed ? ENOMEM : write_all(log->fd, out.data, out.n_bytes, log->n_bytes);
+        error = out.failed ? ENOMEM : redo_write_all(log->fd, out.data, out.n_bytes, log->n_bytes);
         if (!error && fdatasync(log->fd) != 0)
                 error = errno;
-        /* Nobody was promised what is there now, and nobody is to find it. */
         if (error) {
-                static const uint8_t nothing[HEAD_BYTES];
-
-                log->is_broken = write_all(log->fd, nothing, HEAD_BYTES, log->n_bytes) != 0 ||
-                                 fdatasync(log->fd) != 0 || error != ENOSPC;
+                take_back(log, error);
         } else {
                 log->n_bytes += out.n_bytes;
                 metric_add(log->n_syncs, 1);
@@ -520,15 +375,15 @@ static void write_waiting(struct redo_log *log)
 enum err_code redo_log_append(struct redo_log *log, const struct redo_record *rec,
                               struct redo_ref *ret_ref, struct err *reterr)
 {
-        struct append a = { .b = BUF_INIT(MAX_RECORD_BYTES) };
+        struct append a = { .b = BUF_INIT(REDO_MAX_RECORD_BYTES) };
         bool is_dead;
 
-        encode(&a.b, rec);
+        redo_record_encode(&a.b, rec);
         if (a.b.failed) {
                 buf_done(&a.b);
                 return err_set(reterr, ERR_EXHAUSTED, "TRANSACTION_TOO_LARGE",
                                "the changes of the transaction take more than %d bytes",
-                               MAX_RECORD_BYTES);
+                               REDO_MAX_RECORD_BYTES);
         }
         pthread_mutex_lock(&log->mu);
         DL_APPEND(log->waiting, &a);
@@ -561,34 +416,43 @@ enum err_code redo_log_read(struct redo_log *log, struct redo_ref ref, struct bu
 
         if (fd < 0)
                 return fail_disk(errno, path, reterr);
-        error = read_record(fd, ref, bytes, &whole);
+        error = redo_record_read(fd, ref, bytes, &whole);
         close(fd);
         if (error)
                 return fail_disk(error, path, reterr);
-        if (!whole || !decode(bytes->data, bytes->n_bytes, ret_rec))
+        if (!whole || !redo_record_decode(bytes->data, bytes->n_bytes, ret_rec))
                 return refuse(path, "a record that was there is damaged", reterr);
         return ERR_OK;
 }
 
 /* ---- cutting */
 
-/* The oldest segment, if it can go: not the one that is written to. */
-static struct segment *take_dead_locked(struct redo_log *log)
+/* Can the oldest segment go? Not the one that is written to. */
+static bool is_dead_locked(const struct redo_log *log)
 {
-        struct segment *s = log->segments;
+        const struct segment *s = log->segments;
 
-        if (!s || s->n_live || log->is_writing || (log->fd >= 0 && s == s->prev))
-                return NULL;
-        DL_DELETE(log->segments, s);
-        metric_move(log->n_segments, -1);
-        return s;
+        return s && !s->n_live && !log->is_writing && (log->fd < 0 || s != s->prev);
 }
 
-/* Removes the oldest segments that nobody needs. */
+/* Durable before the next one goes: a gap in the numbers is a file that has been lost. */
+static bool remove_segment(struct redo_log *log, uint64_t number)
+{
+        cleanup_(freep) char *path = segment_path(log, number);
+
+        if ((unlink(path) == 0 || errno == ENOENT) && fsync(log->dir_fd) == 0)
+                return true;
+        log_event(LOG_WARN, "redo_cut_failed", "file=%s error=%s", log_quote(path),
+                  log_quote(strerror(errno)));
+        return false;
+}
+
+/* Removes the oldest segments that nobody needs. One that cannot be removed may be found again, and
+ * is tried again when the next one is due. */
 static void cut(struct redo_log *log)
 {
-        uint64_t first = 0;
         struct segment *s;
+        bool ok = true;
 
         pthread_mutex_lock(&log->mu);
         if (log->is_cutting) {
@@ -596,23 +460,18 @@ static void cut(struct redo_log *log)
                 return;
         }
         log->is_cutting = true;
-        while ((s = take_dead_locked(log))) {
-                cleanup_(freep) char *path = segment_path(log, s->number);
-
-                first = s->number + 1;
-                free(s);
+        while (ok && is_dead_locked(log)) {
+                s = log->segments; /* nobody else removes it, or needs it again */
                 pthread_mutex_unlock(&log->mu);
-                if (unlink(path) != 0)
-                        log_event(LOG_WARN, "redo_cut_failed", "file=%s error=%s", log_quote(path),
-                                  log_quote(strerror(errno)));
+                ok = remove_segment(log, s->number);
                 pthread_mutex_lock(&log->mu);
+                if (!ok)
+                        break;
+                log->first_number = s->number + 1;
+                DL_DELETE(log->segments, s);
+                free(s);
+                metric_move(log->n_segments, -1);
         }
-        pthread_mutex_unlock(&log->mu);
-        if (first && fsync(log->dir_fd) != 0)
-                first = 0;
-        pthread_mutex_lock(&log->mu);
-        if (first)
-                log->first_number = first;
         log->is_cutting = false;
         pthread_mutex_unlock(&log->mu);
 }

@@ -48,8 +48,10 @@ struct redo_log_options {
 };
 
 /* Reads what is there: found() is told of every whole record, in order, and each has to be
- * released in the end. A torn record at the end of a segment was never promised. ERR_DATA_LOSS
- * (REDO_DAMAGED): a file is not ours. ERR_UNAVAILABLE (DISK_IO_ERROR). */
+ * released in the end. A torn record at the end of a segment was never promised, nor those that
+ * were to be made durable together with it. ERR_DATA_LOSS (REDO_DAMAGED): what was promised cannot
+ * be read: a record with later ones behind it, or a file, is damaged or gone, or not ours.
+ * ERR_UNAVAILABLE (DISK_IO_ERROR). */
 enum err_code redo_log_open(const struct redo_log_options *o,
                             void (*found)(void *arg, const struct redo_record *rec,
                                           struct redo_ref ref),
@@ -57,8 +59,9 @@ enum err_code redo_log_open(const struct redo_log_options *o,
 /* Nobody uses it any more. Accepts NULL, returns NULL. */
 struct redo_log *redo_log_close(struct redo_log *log);
 
-/* Makes the record durable. After an error it is not there, unless the disk failed to sync, when a
- * restart may find it. ERR_EXHAUSTED (DISK_FULL), ERR_UNAVAILABLE (DISK_IO_ERROR). */
+/* Makes the record durable. After an error it is not there, unless the disk could not take it back
+ * either (it is logged), when a restart may find it. ERR_EXHAUSTED (DISK_FULL), ERR_UNAVAILABLE
+ * (DISK_IO_ERROR). */
 enum err_code redo_log_append(struct redo_log *log, const struct redo_record *rec,
                               struct redo_ref *ret_ref, struct err *reterr) must_check_;
 /* Reads a record again; it points into bytes, which the caller empties. */

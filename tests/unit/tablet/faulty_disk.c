@@ -15,6 +15,9 @@ static struct {
         pthread_cond_t cond;
         char suffix[32];
         int write_error, n_good;
+        char torn_suffix[32];
+        int n_torn_bytes,
+            n_torn_writes; /* of the next one; 2: it and the one after are not right */
         int sync_error;
         bool hold, holding;
 } disk = { .mu = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
@@ -25,6 +28,15 @@ void faulty_disk_fail_writes(const char *suffix, int error, int n_good)
         snprintf(disk.suffix, sizeof disk.suffix, "%s", suffix);
         disk.write_error = error;
         disk.n_good = n_good;
+        pthread_mutex_unlock(&disk.mu);
+}
+
+void faulty_disk_tear_write(const char *suffix, int n_bytes)
+{
+        pthread_mutex_lock(&disk.mu);
+        snprintf(disk.torn_suffix, sizeof disk.torn_suffix, "%s", suffix);
+        disk.n_torn_bytes = n_bytes;
+        disk.n_torn_writes = 2;
         pthread_mutex_unlock(&disk.mu);
 }
 
@@ -98,6 +110,12 @@ ssize_t pwrite64(int fd, const void *p, size_t n_bytes, off64_t at)
         error = disk.write_error;
         if (error && (!is_named(fd, disk.suffix) || disk.n_good-- > 0))
                 error = 0;
+        if (!error && disk.n_torn_writes && is_named(fd, disk.torn_suffix)) {
+                if (--disk.n_torn_writes == 0)
+                        error = ENOSPC;
+                else if (n_bytes > (size_t)disk.n_torn_bytes)
+                        n_bytes = (size_t)disk.n_torn_bytes;
+        }
         pthread_mutex_unlock(&disk.mu);
         if (!error)
                 return real(fd, p, n_bytes, at);

@@ -8,6 +8,9 @@
 /* From now on, writes to files whose name ends with `suffix` fail with this errno; 0: no longer.
  * n_good: that many succeed first. */
 void faulty_disk_fail_writes(const char *suffix, int error, int n_good);
+/* The next write to a file whose name ends with `suffix` writes n_bytes only, the one after it
+ * fails with ENOSPC. */
+void faulty_disk_tear_write(const char *suffix, int n_bytes);
 /* fdatasync() fails with this errno; 0: no longer. */
 void faulty_disk_fail_syncs(int error);
 /* The next fdatasync() waits in faulty_disk until it is let go. */
