@@ -1,10 +1,13 @@
 /* sqlite_now.c - a VFS over SQLite's default one that overrides the clock. Files are the default
- * VFS's own: xOpen hands its objects through. Any thread. */
+ * VFS's own: xOpen hands its objects through (write-ahead logs with a sync that can be skipped:
+ * sqlite_wal.h). Any thread. */
 #include "common/sqlite_now.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stddef.h>
+
+#include "common/sqlite_wal.h"
 
 /* SQLite counts from noon of 24 November 4714 BC (proleptic Gregorian calendar). */
 #define JULIAN_MS_OF_1970 INT64_C(210866760000000)
@@ -20,7 +23,11 @@ static int register_rc;
 static int open_file(sqlite3_vfs *v unused_, const char *name, sqlite3_file *f, int flags,
                      int *ret_flags)
 {
-        return base->xOpen(base, name, f, flags, ret_flags);
+        int rc = base->xOpen(base, name, f, flags, ret_flags);
+
+        if (rc == SQLITE_OK && (flags & SQLITE_OPEN_WAL))
+                sqlite_wal_wrap(f);
+        return rc;
 }
 
 static int delete_file(sqlite3_vfs *v unused_, const char *name, int sync_dir)
