@@ -13,7 +13,7 @@
 
 enum {
         SEEDS = 150,
-        LONG_SEEDS = 5000,
+        LONG_SEEDS = 1500,
         TRANSACTIONS = 10,
         STATEMENTS = 10,
         MAX_SAVEPOINTS = 3,
