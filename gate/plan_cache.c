@@ -42,6 +42,7 @@ struct entry {
         struct literals literals; /* of a text as it came; its plan is that of the normalised one */
         uint64_t statistics_version; /* of the catalog when it was made */
         size_t n_bytes;
+        bool is_in_plan; /* it lies in the plan's arena, and goes with that */
 };
 
 /* Entries lie all over the memory: only the one that is meant is looked at. */
@@ -93,6 +94,16 @@ static size_t find_slot(const struct plan_cache *pc, const struct key *k)
         }
 }
 
+/* The slot of an entry that is there; the entry itself is not looked at. */
+static size_t slot_of(const struct plan_cache *pc, const struct entry *e, uint64_t hash)
+{
+        size_t i = hash & (pc->n_slots - 1);
+
+        while (pc->slots[i].entry != e)
+                i = (i + 1) & (pc->n_slots - 1);
+        return i;
+}
+
 static void put_slot(struct slot *slots, size_t n_slots, struct slot s)
 {
         size_t i = s.hash & (n_slots - 1);
@@ -139,11 +150,37 @@ static void free_slot(struct plan_cache *pc, size_t hole)
 
 static void drop_entry(struct plan_cache *pc, struct entry *e)
 {
-        free_slot(pc, find_slot(pc, &e->key));
+        struct plan *plan = e->plan;
+
+        free_slot(pc, slot_of(pc, e, e->key.hash));
         DL_DELETE(pc->by_use, e);
         pc->n_bytes -= e->n_bytes;
-        plan_unref(e->plan);
-        free(e);
+        if (!e->is_in_plan)
+                free(e);
+        plan_unref(plan);
+}
+
+/* While the next plan is made, the processor fetches what pushing out the oldest for it will touch:
+ * after so long they are in none of its caches. What is behind a pointer waits for the next time,
+ * when the pointer is there. */
+static void fetch_oldest(const struct plan_cache *pc)
+{
+        const struct entry *e = pc->by_use;
+
+        if (!e || pc->n_bytes < pc->max_bytes / 8 * 7)
+                return;
+        __builtin_prefetch(e->plan->arena, 1);
+        e = e->next;
+        if (!e)
+                return;
+        __builtin_prefetch(&pc->slots[e->key.hash & (pc->n_slots - 1)], 1);
+        __builtin_prefetch(e->plan, 1);
+        __builtin_prefetch(&e->plan->refs, 1);
+        e = e->next;
+        if (!e)
+                return;
+        __builtin_prefetch(e, 1);
+        __builtin_prefetch(&e->plan, 1);
 }
 
 struct plan_cache *plan_cache_free(struct plan_cache *pc)
@@ -219,7 +256,10 @@ static void keep_plan(struct plan_cache *pc, const struct catalog *c, const stru
 
         if (plan->kind == PLAN_DDL || k->n_bytes > MAX_KEPT_TEXT_BYTES)
                 return;
-        e = xcalloc(1, n_bytes);
+        e = literals ? xmalloc(n_bytes) : arena_alloc(plan->arena, n_bytes);
+        if (!e)
+                return;
+        *e = (struct entry){ .is_in_plan = !literals };
         text = (char *)(e + 1) + n_literals_bytes;
         memcpy(text, k->text, k->n_bytes);
         e->key = *k;
@@ -236,7 +276,7 @@ static void keep_plan(struct plan_cache *pc, const struct catalog *c, const stru
         e->plan = plan_ref(plan);
         e->statistics_version = catalog_statistics_version(c);
         /* A plan that two texts have is counted twice: either may be dropped first. */
-        e->n_bytes = n_bytes + arena_bytes(plan->arena);
+        e->n_bytes = (literals ? n_bytes : 0) + arena_bytes(plan->arena);
         if (plan->explained)
                 e->n_bytes += arena_bytes(plan->explained->arena);
         add_slot(pc, e);
@@ -300,6 +340,7 @@ static enum err_code get_normalized(struct plan_cache *pc, struct catalog *c, st
 
         *ret_cached = plan != NULL;
         if (!plan) {
+                fetch_oldest(pc);
                 rc = plan_build(c, k.text, k.n_bytes, n->n_values, &plan, NULL);
                 if (rc)
                         return ERR_NOT_FOUND;
@@ -340,6 +381,7 @@ enum err_code plan_cache_get(struct plan_cache *pc, struct catalog *c, const cha
                         return rc;
         }
         *ret_cached = false;
+        fetch_oldest(pc);
         rc = plan_build(c, sql, n_bytes, 0, &plan, reterr);
         if (rc)
                 return rc;
