@@ -23,7 +23,7 @@ struct block {
 /* Owner: whoever made it; handed on whole. */
 struct arena {
         struct block *blocks; /* the one in use first */
-        size_t n_used;        /* of the first block */
+        size_t n_room;        /* at the end of the first block; 0 once it is exhausted */
         size_t n_bytes;       /* of all blocks, their headers included */
         size_t max_bytes;
         bool exhausted;
@@ -65,7 +65,7 @@ void arena_reset(struct arena *a)
                 a->n_bytes = sizeof(struct block) + a->blocks->n_bytes;
                 ASAN_POISON_MEMORY_REGION(a->blocks->data, a->blocks->n_bytes);
         }
-        a->n_used = 0;
+        a->n_room = a->blocks ? a->blocks->n_bytes : 0;
         a->exhausted = false;
 }
 
@@ -90,48 +90,67 @@ static bool add_block(struct arena *a, size_t n_wanted)
         b->n_bytes = n;
         b->next = a->blocks;
         a->blocks = b;
-        a->n_used = 0;
+        a->n_room = n;
         a->n_bytes += sizeof *b + n;
         ASAN_POISON_MEMORY_REGION(b->data, n);
         return true;
 }
 
-void *arena_alloc(struct arena *a, size_t n_bytes)
+static void *exhaust(struct arena *a)
 {
-        size_t n = (n_bytes + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-        void *p;
+        a->exhausted = true;
+        a->n_room = 0;
+        return NULL;
+}
 
-        if (n < n_bytes || a->exhausted)
-                goto exhausted;
-        if ((!a->blocks || a->blocks->n_bytes - a->n_used < n) && !add_block(a, n))
-                goto exhausted;
-        p = a->blocks->data + a->n_used;
-        a->n_used += n;
+static void *take(struct arena *a, size_t n_bytes, size_t n)
+{
+        void *p = a->blocks->data + (a->blocks->n_bytes - a->n_room);
+
+        a->n_room -= n;
         ASAN_UNPOISON_MEMORY_REGION(p, n_bytes);
         return p;
+}
 
-exhausted:
-        a->exhausted = true;
-        return NULL;
+/* Where n_bytes, rounded up to n, do not fit into the block in use, or are none. */
+static __attribute__((noinline)) void *allocate_slowly(struct arena *a, size_t n_bytes, size_t n)
+{
+        if (n < n_bytes || a->exhausted)
+                return exhaust(a);
+        if ((!a->blocks || a->n_room < n) && !add_block(a, n))
+                return exhaust(a);
+        return take(a, n_bytes, n);
+}
+
+static inline void *allocate(struct arena *a, size_t n_bytes)
+{
+        size_t n = (n_bytes + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+
+        /* Of more than can be rounded up n is 0, too. */
+        return n - 1 < a->n_room ? take(a, n_bytes, n) : allocate_slowly(a, n_bytes, n);
+}
+
+void *arena_alloc(struct arena *a, size_t n_bytes)
+{
+        return allocate(a, n_bytes);
 }
 
 void *arena_calloc(struct arena *a, size_t n, size_t n_bytes)
 {
+        size_t n_all;
         void *p;
 
-        if (n_bytes && n > SIZE_MAX / n_bytes) {
-                a->exhausted = true;
-                return NULL;
-        }
-        p = arena_alloc(a, n * n_bytes);
+        if (__builtin_mul_overflow(n, n_bytes, &n_all))
+                return exhaust(a);
+        p = allocate(a, n_all);
         if (p)
-                memset(p, 0, n * n_bytes);
+                memset(p, 0, n_all);
         return p;
 }
 
 void *arena_memdup(struct arena *a, const void *p, size_t n_bytes)
 {
-        void *q = arena_alloc(a, n_bytes);
+        void *q = allocate(a, n_bytes);
 
         if (q && n_bytes)
                 memcpy(q, p, n_bytes);
@@ -142,11 +161,9 @@ char *arena_strndup(struct arena *a, const char *s, size_t n_bytes)
 {
         char *q;
 
-        if (n_bytes == SIZE_MAX) {
-                a->exhausted = true;
-                return NULL;
-        }
-        q = arena_alloc(a, n_bytes + 1);
+        if (n_bytes == SIZE_MAX)
+                return exhaust(a);
+        q = allocate(a, n_bytes + 1);
         if (!q)
                 return NULL;
         memcpy(q, s, n_bytes);
@@ -206,7 +223,7 @@ bool arena_grow_(struct arena *a, void *items, size_t n, uint32_t *n_allocated, 
         void *old, *grown;
 
         if (n_new < *n_allocated) {
-                a->exhausted = true;
+                (void)exhaust(a);
                 return false;
         }
         grown = arena_calloc(a, n_new, item_bytes);
