@@ -351,10 +351,8 @@ enum err_code plan_gather(struct planner *p)
 {
         struct gathered *gathered;
         struct table_uses uses;
-        enum err_code rc = find_tables(p, p->stmt, &uses);
+        enum err_code rc = find_tables_and_arms(p, p->stmt, &uses);
 
-        if (!rc)
-                rc = find_arms(p, p->stmt, &uses);
         if (rc)
                 return rc;
         gathered = arena_calloc(p->scratch, uses.n + 1, sizeof *gathered);

@@ -68,7 +68,7 @@ struct table_use {
         unsigned n_uses;
         const struct sql_source
             *source; /* the only one, if n_uses is 1 and it is in a FROM clause; else NULL */
-        const struct sql_arm *arm; /* where that is, after find_arms() */
+        const struct sql_arm *arm; /* where that is, after find_tables_and_arms() */
 };
 struct table_uses {
         struct table_use *items;
@@ -79,7 +79,8 @@ struct table_uses {
 };
 /* ERR_UNIMPLEMENTED: tables that are SQLite's own. */
 enum err_code find_tables(struct planner *p, const void *node, struct table_uses *ret_uses);
-enum err_code find_arms(struct planner *p, const void *node, struct table_uses *uses);
+enum err_code find_tables_and_arms(struct planner *p, const void *node,
+                                   struct table_uses *ret_uses);
 bool uses_sharded(const struct planner *p, const struct table_uses *u);
 bool is_spread(const struct planner *p,
                const struct catalog_table *t); /* its rows lie on several shards */

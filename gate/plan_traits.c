@@ -96,6 +96,7 @@ static bool add_use(struct table_walk *w, const struct sql_table_name *name,
                 if (u->items[i].table == t) {
                         u->items[i].n_uses++;
                         u->items[i].source = NULL;
+                        u->items[i].arm = NULL;
                         return true;
                 }
         if (!arena_room(w->p->scratch, u->items, u->n, u->n_allocated))
@@ -161,28 +162,27 @@ static enum sql_walk visit_table(struct sql_node *node, void *ctx)
         return SQL_WALK_ON;
 }
 
-/* Tells each source its arm. */
+/* Behind all that is in an arm: tells each source its arm. */
 static enum sql_walk note_arm(struct sql_node *node, void *ctx)
 {
-        struct table_uses *u = ctx;
+        struct table_walk *w = ctx;
         const struct sql_arm *arm = (const struct sql_arm *)node;
 
-        if (names_instead(node))
-                return SQL_WALK_SKIP;
-        if (node->kind != SQL_ARM)
+        if (node->kind != SQL_ARM || names_instead(node))
                 return SQL_WALK_ON;
-        for (size_t i = 0; i < u->n; i++)
-                for (size_t k = 0; u->items[i].source && k < arm->from.n; k++)
-                        if (arm->from.items[k] == u->items[i].source)
-                                u->items[i].arm = arm;
+        for (size_t i = 0; i < w->uses->n; i++)
+                for (size_t k = 0; w->uses->items[i].source && k < arm->from.n; k++)
+                        if (arm->from.items[k] == w->uses->items[i].source)
+                                w->uses->items[i].arm = arm;
         return SQL_WALK_ON;
 }
 
-enum err_code find_tables(struct planner *p, const void *node, struct table_uses *ret_uses)
+static enum err_code find(struct planner *p, const void *node, sql_walk_fn *post,
+                          struct table_uses *ret_uses)
 {
         struct table_uses uses = { 0 };
         struct table_walk w = { .p = p, .uses = &uses };
-        enum sql_walk end = sql_walk((void *)(uintptr_t)node, visit_table, NULL, &w);
+        enum sql_walk end = sql_walk((void *)(uintptr_t)node, visit_table, post, &w);
 
         if (w.rc)
                 return w.rc;
@@ -193,12 +193,14 @@ enum err_code find_tables(struct planner *p, const void *node, struct table_uses
         return ERR_OK;
 }
 
-enum err_code find_arms(struct planner *p, const void *node, struct table_uses *uses)
+enum err_code find_tables(struct planner *p, const void *node, struct table_uses *ret_uses)
 {
-        if (sql_walk((void *)(uintptr_t)node, note_arm, NULL, uses) != SQL_WALK_ON)
-                return err_set(p->reterr, ERR_EXHAUSTED, "STATEMENT_TOO_COMPLEX",
-                               "the statement is nested too deeply");
-        return ERR_OK;
+        return find(p, node, NULL, ret_uses);
+}
+
+enum err_code find_tables_and_arms(struct planner *p, const void *node, struct table_uses *ret_uses)
+{
+        return find(p, node, note_arm, ret_uses);
 }
 
 bool is_spread(const struct planner *p, const struct catalog_table *t)

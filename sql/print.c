@@ -60,20 +60,31 @@ void sql_emit_list_open(struct sql_printer *pr)
 
 /* ---- names ---- */
 
+/* at: the first of the quotes inside. */
+static void add_doubling(struct buf *b, const char *s, const char *end, const char *at)
+{
+        for (; at; at = memchr(s, *at, (size_t)(end - s))) {
+                buf_add(b, s, (size_t)(at + 1 - s));
+                buf_add_byte(b, (uint8_t)*at);
+                s = at + 1;
+        }
+        buf_add(b, s, (size_t)(end - s));
+}
+
 static void add_quoted(struct buf *b, const char *s, size_t n_bytes, char quote)
 {
-        const char *end = s + n_bytes;
+        const char *at = n_bytes ? memchr(s, quote, n_bytes) : NULL;
+        uint8_t *q = at ? NULL : buf_reserve(b, n_bytes + 2);
 
-        buf_add_byte(b, (uint8_t)quote);
-        while (s < end) {
-                const char *at = memchr(s, quote, (size_t)(end - s));
-                const char *stop = at ? at + 1 : end;
-
-                buf_add(b, s, (size_t)(stop - s));
-                if (at)
-                        buf_add_byte(b, (uint8_t)quote);
-                s = stop;
+        if (q) {
+                q[0] = q[n_bytes + 1] = (uint8_t)quote;
+                if (n_bytes)
+                        memcpy(q + 1, s, n_bytes);
+                b->n_bytes += n_bytes + 2;
+                return;
         }
+        buf_add_byte(b, (uint8_t)quote);
+        add_doubling(b, s, s + n_bytes, at);
         buf_add_byte(b, (uint8_t)quote);
 }
 
