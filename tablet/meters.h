@@ -11,6 +11,7 @@ enum meter_kind {
         METER_WRITE,
         METER_PROBE,
         METER_SCHEMA,
+        METER_TRANSACTION, /* whatever runs in one, or ends it */
         METER_N_KINDS,
 };
 
