@@ -196,8 +196,9 @@ START_TEST(topo_comes_back)
         ck_assert_ptr_nonnull(topology_find_id(topology, 1));
         fake.topology->version = 4;
         fake_start(&fake, loop, address);
-        fake_wait(loop, &n_changes, 2);
-        ck_assert_uint_eq(topology_version(topology), 4);
+        /* Not told by the number of changes: the gate's first epoch is one, too. */
+        while (topology_version(topology) != 4)
+                fake_linger(loop, 1);
         ck_assert_uint_eq(fake.n_watches, 2);
 }
 END_TEST
