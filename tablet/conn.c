@@ -38,13 +38,6 @@ static const char *const conn_sql_text[CONN_N_SQL] = {
             "DELETE FROM _shoal_meta WHERE key GLOB 'undone/*' AND (value < ?1 OR key NOT IN "
             "(SELECT key FROM _shoal_meta WHERE key GLOB 'undone/*' ORDER BY value DESC, key DESC "
             "LIMIT ?2))",
-        [CONN_APPLIED_GET] = "SELECT commit_ts FROM _shoal_applied "
-                             "WHERE epoch = ?1 AND counter = ?2 AND start = ?3",
-        [CONN_APPLIED_PUT] = "INSERT INTO _shoal_applied(epoch, counter, start, commit_ts) "
-                             "VALUES (?1, ?2, ?3, ?4)",
-        [CONN_APPLIED_TRIM] =
-            "DELETE FROM _shoal_applied WHERE (epoch, counter, start) IN "
-            "(SELECT epoch, counter, start FROM _shoal_applied WHERE start <= ?1 LIMIT ?2)",
 };
 
 /* ---- the progress handler */

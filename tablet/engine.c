@@ -3,12 +3,9 @@
 
 #include <assert.h>
 #include <limits.h>
-#include <utlist.h>
 
 #include "common/metrics.h"
 #include "common/sqlite_now.h"
-
-enum { REDO_SEGMENT_BYTES = 16 << 20 };
 
 #define DEFAULT(option, value)              \
         do {                                \
@@ -33,17 +30,12 @@ static void set_defaults(struct engine_options *o)
         DEFAULT(o->max_read_ms, 5 * 60 * 1000);
         DEFAULT(o->request_keep_ms, 24 * 3600 * 1000);
         DEFAULT(o->floor_block_ms, 1000);
-        DEFAULT(o->hold_idle_ms, 2 * 60 * 1000);
-        DEFAULT(o->hold_total_ms, 10 * 60 * 1000);
-        DEFAULT(o->applied_keep_ms, 24 * 3600 * 1000);
 }
 
 enum err_code engine_new(const struct engine_options *o, struct engine **ret_engine,
                          struct err *reterr)
 {
-        struct redo_log_options ro = { .segment_bytes = REDO_SEGMENT_BYTES };
         struct engine *e;
-        enum err_code code;
         int rc;
 
         if (o->max_value_bytes > INT_MAX || o->checkpoint_bytes > INT_MAX)
@@ -57,27 +49,15 @@ enum err_code engine_new(const struct engine_options *o, struct engine **ret_eng
         e->o = *o;
         set_defaults(&e->o);
         pthread_mutex_init(&e->mu, NULL);
-        ro.dir = e->redo_dir = xasprintf("%s/redo", o->data_dir);
-        code = redo_log_open(&ro, promise_found, e, &e->log, reterr);
-        if (code) {
-                engine_free(e);
-                return code;
-        }
         *ret_engine = e;
         return ERR_OK;
 }
 
 struct engine *engine_free(struct engine *e)
 {
-        struct promise *p, *tmp;
-
         if (!e)
                 return NULL;
         assert(e->n_connections == 0);
-        LL_FOREACH_SAFE(e->promises, p, tmp)
-        free(p);
-        redo_log_close(e->log);
-        free(e->redo_dir);
         pthread_mutex_destroy(&e->mu);
         free(e);
         return NULL;

@@ -17,7 +17,6 @@
 #include "common/hlc.h"
 #include "common/pool.h"
 #include "common/value.h"
-#include "txn/participant.h"
 
 struct engine;
 struct engine_shard;
@@ -43,13 +42,8 @@ struct engine_options {
         uint64_t
             max_read_ms; /* a read that is older is ended, so that checkpoints can go on, [5 min] */
         uint64_t request_keep_ms; /* how long request ids are kept, [24 h] */
-        uint64_t hold_idle_ms;    /* a transaction that nothing is asked of is ended, [2 min] */
-        uint64_t
-            hold_total_ms; /* likewise one that has held a shard's writer for longer, [10 min] */
-        uint64_t
-            applied_keep_ms; /* how long it is known which transactions were committed, [24 h] */
-        uint64_t floor_block_ms; /* how far ahead the floor is made durable, [1 s] */
-        bool foreign_keys;       /* constraints are enforced */
+        uint64_t floor_block_ms;  /* how far ahead the floor is made durable, [1 s] */
+        bool foreign_keys;        /* constraints are enforced */
 };
 
 /* Creates nothing but the structure: files come with the first request. ERR_INVALID: an option is
@@ -214,7 +208,6 @@ struct engine_write {
         struct engine_write *prev;
         size_t n_bytes;
         bool alone; /* in a transaction of its own */
-        bool is_read;
         bool wrote;
 };
 
@@ -227,41 +220,3 @@ void engine_write_done(struct engine_write *w);
 enum err_code engine_write_submit(struct engine_write *w, struct err *reterr) must_check_;
 /* Takes it out of the queue if it has not begun: true, and done does not run. Otherwise false. */
 bool engine_write_withdraw(struct engine_write *w);
-
-/* ---- transactions (docs/transactions.md). What a gate asks for a transaction: a statement, a
- * savepoint undone, the end of it, …; txn/participant.h tells what each member of p means, which
- * the caller fills in up to the answer. Requests of a stream for a shard are served in the order
- * they are submitted in. */
-struct engine_txn {
-        struct participant_request p;
-        struct engine_shard *shard;
-        const struct engine_stmt *stmt; /* the statement; of every kind: deadline, cancelled */
-        bool write;                     /* otherwise the statement must be read-only */
-        /* Runs once, on any thread, maybe before engine_txn_submit() returns; may free it. */
-        void (*done)(struct engine_txn *x);
-        void *arg; /* the caller's */
-
-        /* The outcome, beside p's. */
-        struct err *failure; /* malloc'ed; NULL: OK */
-        struct buf result;   /* encoded ResultSet */
-        uint64_t n_rows;
-
-        /* The engine's own. */
-        struct engine_txn *next;
-        struct pool_job job;
-};
-
-/* Zeroes p. */
-void engine_txn_init(struct engine_txn *x, struct engine_shard *shard,
-                     const struct engine_stmt *stmt, void (*done)(struct engine_txn *x));
-/* Frees what the outcome holds. */
-void engine_txn_done(struct engine_txn *x);
-/* Any thread; does not wait. */
-void engine_txn_submit(struct engine_txn *x);
-/* Ends it if it waits for its turn; what runs is stopped by stmt->cancelled. It is not done yet, or
- * about to be. */
-void engine_txn_cancel(struct engine_txn *x);
-/* What is open on the stream (participant_request.stream) is undone. Any thread. */
-void engine_shard_stream_lost(struct engine_shard *s, uint64_t stream);
-/* To be called a few times a second: limits of time. now_us: mono_us(). */
-void engine_shard_tick(struct engine_shard *s, int64_t now_us);

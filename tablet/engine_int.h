@@ -6,31 +6,16 @@
 #include <stdatomic.h>
 
 #include "tablet/engine.h"
-#include "tablet/redo_log.h"
 #include "tablet/stmt_cache_int.h"
-#include "txn/clock.h"
-#include "txn/participant.h"
 
 struct metric;
 
 /* ---- engine.c */
-/* A floor that the redo log promises for a shard that is not open. */
-struct promise {
-        struct promise *next;
-        uint64_t keyspace_id;
-        char name[40];
-        uint64_t floor;
-        struct redo_ref ref;
-};
-
 struct engine {
         struct engine_options o; /* immutable */
-        char *redo_dir;
-        struct redo_log *log;
-        pthread_mutex_t mu;     /* guards the following; never held across SQLite */
-        struct conn *idle;      /* all idle connections, least recently used first */
-        uint64_t n_connections; /* open, idle or in use */
-        struct promise *promises;
+        pthread_mutex_t mu;      /* guards the following; never held across SQLite */
+        struct conn *idle;       /* all idle connections, least recently used first */
+        uint64_t n_connections;  /* open, idle or in use */
 };
 
 /* ---- connections (conn.c) */
@@ -68,9 +53,6 @@ enum conn_sql {
         CONN_REQUEST_PUT,
         CONN_REQUEST_TRIM,
         CONN_UNDONE_TRIM,
-        CONN_APPLIED_GET,
-        CONN_APPLIED_PUT,
-        CONN_APPLIED_TRIM,
         CONN_N_SQL,
 };
 
@@ -164,13 +146,6 @@ void checkpoint_maybe(struct engine_shard *s, struct conn *c);
 void checkpoint_all(struct engine_shard *s, struct conn *c);
 
 /* ---- shards (shard.c) */
-/* The write transaction of the transaction that holds the writer. Owner: the writer's job. */
-struct hold {
-        struct conn *c;       /* NULL: none is open */
-        uint64_t *savepoints; /* open ones, rising */
-        size_t n_savepoints, n_allocated;
-};
-
 struct engine_shard {
         struct engine *engine;
         uint64_t keyspace_id;
@@ -188,35 +163,23 @@ struct engine_shard {
         struct engine_write *queue;
         size_t n_queued;
         size_t n_queued_bytes;
-        struct txn_clock clock;
-        struct participant
-            *participant;            /* DOWN until the file has been opened for the first time */
-        bool has_job;                /* for the writer; not submitted yet */
-        bool is_opening;             /* the job is to open the file; read by it, too */
-        struct engine_txn *unopened; /* wait for that */
-        struct engine_txn *refused;  /* they did in vain; not told yet */
-        uint64_t hold_stream;        /* of the transaction that had the writer last */
-        uint64_t horizon;            /* what the file says */
-        uint64_t floor_wanted;       /* by whoever cannot wait for the writer */
-        bool is_raising;             /* floor_job is under way */
-        int64_t raise_at_us;         /* when to try again; 0: at once */
-        struct redo_ref promise;     /* of a floor in the redo log that the file does not say yet */
-        uint64_t promised_floor;
-        _Atomic int64_t tick_at_us; /* read without the mutex */
+        bool scheduled;
+        uint64_t floor;         /* every later commit is larger */
+        uint64_t floor_durable; /* the floor never exceeds this, which the file says too */
+        uint64_t last_ts;       /* of the last commit */
+        uint64_t committing_ts; /* of the commit under way; 0: none */
+        uint64_t doubtful_ts;   /* of one that failed with an unknown outcome, no other having
+                                   followed; 0: none */
 
         struct conn *idle_readers; /* guarded by engine->mu */
         struct conn *idle_writer;  /* guarded by engine->mu */
 
         /* Owner: the writer's job. */
         struct pool_job job;
-        struct participant_action action; /* set under mu before the job is submitted */
-        struct hold hold;
-        struct engine_write *redo;    /* to be run before what is queued */
-        struct engine_write *closing; /* looked at by others while no job is under way */
+        struct engine_write *redo; /* to be run before what is queued */
+        struct engine_write *closing;
         struct checkpointer checkpointer;
         int64_t trim_at_us; /* when old request ids are next looked for */
-
-        struct pool_job floor_job;
 };
 
 /* Creates or checks the file and reads what it says. Writer only. */
@@ -236,8 +199,12 @@ int meta_put_text(struct conn *c, const char *key, const char *value) must_check
 int meta_delete(struct conn *c, const char *key) must_check_;
 
 /* ---- commit_clock.c: floor and timestamps of a shard */
-/* How far ahead of now a promise reaches. */
-uint64_t clock_block(const struct engine_shard *s);
+enum commit_outcome {
+        COMMIT_DONE = 0,
+        COMMIT_NOT_DONE = 1,
+        COMMIT_IN_DOUBT =
+            2, /* an I/O error: it may come back after a crash, unless another commit follows */
+};
 /* Raises the floor to read_ts, or as far as the file promises. True: it is there, and no commit at
  * or below read_ts is under way or in doubt, so that a pin now will be exact at read_ts or later.
  */
@@ -252,30 +219,7 @@ uint64_t clock_floor_due(struct engine_shard *s, uint64_t wanted, bool commits_a
 /* ts 0: the commit had no timestamp; floor_durable 0: it wrote no floor. floor: what later commits
  * are to exceed, as far as it is durable now. */
 void clock_end_commit(struct engine_shard *s, uint64_t ts, uint64_t floor, uint64_t floor_durable,
-                      enum txn_commit outcome);
-/* The file says so now, by a commit whose timestamp the participant tells the clock of. */
-void clock_promise(struct engine_shard *s, uint64_t floor);
-/* The process's clock is to be past ts. */
-void clock_note_commit(struct engine_shard *s, uint64_t ts);
-
-/* ---- promise.c */
-/* For redo_log_open(); arg: the engine. */
-void promise_found(void *arg, const struct redo_record *rec, struct redo_ref ref);
-/* What the log promises for the shard is its own from now on; and back. */
-void promise_take(struct engine_shard *s);
-void promise_leave(struct engine_shard *s);
-/* Under the mutex: is floor_job to be submitted? Then it is under way. */
-bool promise_is_due(struct engine_shard *s, int64_t now_us);
-/* The shard's file says this floor. */
-void promise_kept(struct engine_shard *s, uint64_t floor);
-
-/* ---- applied.c: _shoal_applied. SQLite's result codes. */
-int applied_find(struct conn *c, const struct txn_id *id, bool *ret_found,
-                 uint64_t *ret_ts) must_check_;
-/* SQLITE_CONSTRAINT: there is a row already. */
-int applied_put(struct conn *c, const struct txn_id *id, uint64_t commit_ts) must_check_;
-/* Removes at most max_rows of transactions begun at or before horizon, and notes that. */
-int applied_trim(struct conn *c, uint64_t horizon, int max_rows) must_check_;
+                      enum commit_outcome outcome);
 
 /* ---- request_log.c: request ids */
 enum err_code request_log_find(struct conn *c, struct engine_write *w, bool *ret_found,
@@ -294,15 +238,8 @@ enum err_code schema_change(struct conn *c, const struct engine_write *w, uint64
 enum err_code schema_mismatch(const struct engine_shard *s, uint64_t planned, uint64_t actual,
                               struct err *reterr);
 
-/* ---- participate.c */
-/* The writer's job. */
-void participate_run(struct pool_job *job);
-/* With the mutex held: something is queued for the writer; the shard is to be closed. */
-void participate_want_batch(struct engine_shard *s);
-void participate_close(struct engine_shard *s);
-/* Does what the participant wants. The mutex is held, and let go of. may_run: the caller is the
- * writer's job. True: it has to go on with s->action. Otherwise s may be gone. */
-bool participate_pump(struct engine_shard *s, bool may_run);
+/* ---- writer.c */
+void writer_run(struct pool_job *job);
 
 /* ---- engine_metrics.c */
 struct engine_metrics {

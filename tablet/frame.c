@@ -1,26 +1,27 @@
 /* frame.c - the messages between gate and tablet. Field numbers: proto/shoal/v1/internal.proto. */
-#include "tablet/frame_int.h"
+#include "tablet/frame.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/wire.h"
 
 void frame_scratch_done(struct frame_scratch *s)
 {
         free(s->shards);
         free(s->params);
-        free(s->parts);
         *s = (struct frame_scratch){ 0 };
 }
 
-enum err_code frame_refuse(struct err *reterr)
+static enum err_code refuse(struct err *reterr)
 {
         return err_set(reterr, ERR_INVALID, "BAD_REQUEST", "malformed TabletRequest");
 }
 
 /* ---- repeated fields */
 
-enum err_code frame_add_shard(struct frame *f, struct frame_scratch *scratch,
-                              const struct wire_field *field, struct err *reterr)
+static enum err_code add_shard(struct frame *f, struct frame_scratch *scratch,
+                               const struct wire_field *field, struct err *reterr)
 {
         struct wire_reader r = wire_reader(field->data, field->n_bytes);
         struct frame_shard shard = { .name = "" };
@@ -35,7 +36,7 @@ enum err_code frame_add_shard(struct frame *f, struct frame_scratch *scratch,
                 }
         }
         if (r.failed)
-                return frame_refuse(reterr);
+                return refuse(reterr);
         if (f->n_shards == FRAME_MAX_SHARDS)
                 return err_set(reterr, ERR_EXHAUSTED, "TOO_MANY_SHARDS",
                                "a request names more than %d shards", FRAME_MAX_SHARDS);
@@ -109,9 +110,6 @@ static void set_number(struct frame *f, uint32_t number, uint64_t v)
         case 20:
                 f->pin_round = (uint32_t)v;
                 break;
-        case 21:
-                f->keep_pin = v;
-                break;
         default:
                 break;
         }
@@ -135,7 +133,7 @@ static enum err_code decode_execute(struct frame *f, struct frame_scratch *scrat
                 else if (x.type != WIRE_BYTES)
                         continue;
                 else if (x.number == 2)
-                        rc = frame_add_shard(f, scratch, &x, reterr);
+                        rc = add_shard(f, scratch, &x, reterr);
                 else if (x.number == 4)
                         f->sql = bytes_of(&x);
                 else if (x.number == 5)
@@ -147,9 +145,9 @@ static enum err_code decode_execute(struct frame *f, struct frame_scratch *scrat
                 else if (x.number == 17)
                         f->request_note = bytes_of(&x);
                 else if (x.number == 22)
-                        rc = frame_decode_participation(f, scratch, &x, reterr);
+                        f->takes_part = true;
         }
-        return !rc && r.failed ? frame_refuse(reterr) : rc;
+        return !rc && r.failed ? refuse(reterr) : rc;
 }
 
 static enum err_code decode_change(struct frame *f, struct frame_scratch *scratch,
@@ -169,7 +167,7 @@ static enum err_code decode_change(struct frame *f, struct frame_scratch *scratc
                 else if (x.type != WIRE_BYTES)
                         continue;
                 else if (x.number == 2)
-                        rc = frame_add_shard(f, scratch, &x, reterr);
+                        rc = add_shard(f, scratch, &x, reterr);
                 else if (x.number == 4)
                         f->change_id = bytes_of(&x);
                 else if (x.number == 5)
@@ -177,7 +175,7 @@ static enum err_code decode_change(struct frame *f, struct frame_scratch *scratc
                 else if (x.number == 6)
                         f->undo_sql = bytes_of(&x);
         }
-        return !rc && r.failed ? frame_refuse(reterr) : rc;
+        return !rc && r.failed ? refuse(reterr) : rc;
 }
 
 /* A message whose only field is a number. */
@@ -190,7 +188,7 @@ static enum err_code decode_number(const struct wire_field *body, uint64_t *ret_
         while (wire_next(&r, &x))
                 if (x.type == WIRE_VARINT && x.number == 1)
                         *ret_number = x.uint;
-        return r.failed ? frame_refuse(reterr) : ERR_OK;
+        return r.failed ? refuse(reterr) : ERR_OK;
 }
 
 bool frame_next_cancelled(const struct frame *f, size_t *at, uint32_t *ret_shard)
@@ -222,12 +220,6 @@ static enum err_code decode_body(struct frame *f, struct frame_scratch *scratch,
                 return decode_number(x, &f->credit_bytes, reterr);
         case FRAME_RELEASE:
                 return decode_number(x, &f->pin, reterr);
-        case FRAME_SAVEPOINT:
-        case FRAME_PREPARE:
-        case FRAME_VALIDATE:
-        case FRAME_END:
-        case FRAME_FIND:
-                return frame_decode_txn(f, scratch, x, reterr);
         case FRAME_CANCEL:
                 f->cancel_shards = bytes_of(x);
                 break;
@@ -249,7 +241,7 @@ static enum err_code check_frame(const struct frame *f, struct err *reterr)
         if (f->request_id.n_bytes > FRAME_MAX_REQUEST_ID_BYTES)
                 return err_set(reterr, ERR_INVALID, "BAD_REQUEST",
                                "request_id is longer than %d bytes", FRAME_MAX_REQUEST_ID_BYTES);
-        return frame_check_txn(f, reterr);
+        return ERR_OK;
 }
 
 enum { REQUEST_MORE = 8, REPLY_MORE = 5 };
@@ -270,7 +262,7 @@ bool frame_next_more(struct wire_reader *r, struct bytes *ret_frame)
 static bool is_body(uint32_t number)
 {
         return (number >= FRAME_EXECUTE && number <= FRAME_CHANGE_SCHEMA) ||
-               (number >= FRAME_RELEASE && number <= FRAME_FIND);
+               number == FRAME_RELEASE;
 }
 
 static enum err_code decode_field(struct frame *f, struct frame_scratch *scratch,
@@ -283,7 +275,7 @@ static enum err_code decode_field(struct frame *f, struct frame_scratch *scratch
         else if (x->type == WIRE_VARINT && x->number == 3)
                 f->hlc = x->uint;
         else if (x->type == WIRE_BYTES && is_body(x->number))
-                return f->body ? frame_refuse(reterr) : decode_body(f, scratch, x, reterr);
+                return f->body ? refuse(reterr) : decode_body(f, scratch, x, reterr);
         return ERR_OK;
 }
 
@@ -304,9 +296,8 @@ enum err_code frame_decode(const uint8_t *p, size_t n_bytes, struct frame_scratc
         }
         f->shards = scratch->shards;
         f->params = scratch->params;
-        f->parts = scratch->parts;
         if (!rc && r.failed)
-                rc = frame_refuse(reterr);
+                rc = refuse(reterr);
         return rc ? rc : check_frame(f, reterr);
 }
 
@@ -322,14 +313,9 @@ static size_t shards_bytes(const struct frame *f)
         return f->n_shards * sizeof *f->shards;
 }
 
-static size_t parts_bytes(const struct frame *f)
-{
-        return f->n_parts * sizeof *f->parts;
-}
-
 size_t frame_copy_bytes(const struct frame *f, size_t n_message_bytes)
 {
-        return params_bytes(f) + shards_bytes(f) + parts_bytes(f) + n_message_bytes;
+        return params_bytes(f) + shards_bytes(f) + n_message_bytes;
 }
 
 /* Moves a pointer into one run of bytes to the same place in its copy; what points elsewhere stays.
@@ -350,8 +336,7 @@ static const void *moved(const struct move *m, const void *p)
 void frame_copy(const struct frame *f, const uint8_t *message, size_t n_message_bytes, void *to,
                 struct frame *ret_copy)
 {
-        char *params = to, *shards = params + params_bytes(f), *parts = shards + shards_bytes(f);
-        char *text = parts + parts_bytes(f);
+        char *params = to, *shards = params + params_bytes(f), *text = shards + shards_bytes(f);
         struct move m = { (const char *)message, n_message_bytes, text };
         struct frame *c = ret_copy;
 
@@ -362,9 +347,6 @@ void frame_copy(const struct frame *f, const uint8_t *message, size_t n_message_
                 memcpy(params, f->params, params_bytes(f));
         if (f->n_shards)
                 memcpy(shards, f->shards, shards_bytes(f));
-        c->parts = (struct frame_part *)(void *)parts;
-        if (f->n_parts)
-                memcpy(parts, f->parts, parts_bytes(f));
         memcpy(text, message, n_message_bytes);
         for (size_t i = 0; i < c->n_params; i++)
                 if (c->params[i].type == VALUE_TEXT || c->params[i].type == VALUE_BLOB)
@@ -377,7 +359,6 @@ void frame_copy(const struct frame *f, const uint8_t *message, size_t n_message_
         c->request_note.data = moved(&m, c->request_note.data);
         c->change_id.data = moved(&m, c->change_id.data);
         c->undo_sql.data = moved(&m, c->undo_sql.data);
-        c->transaction.data = moved(&m, c->transaction.data);
 }
 
 /* ---- replies */
@@ -395,10 +376,7 @@ enum {
         PIECE_CUT_E = 9,
         PIECE_NOTE = 10,
         PIECE_REPLAYED = 11,
-        PIECE_PINNED = 12,
-        PIECE_INCARNATION = 13,
-        PIECE_N_STATEMENTS = 14,
-        PIECE_LAST_TS = 15,
+        PIECE_PINNED = 12
 };
 
 void frame_add_head(struct buf *b, uint64_t id, uint64_t hlc)
@@ -446,9 +424,6 @@ static void add_rest(struct buf *b, const struct frame_piece *p)
                 wire_add_bytes(b, PIECE_NOTE, p->note.data, p->note.n_bytes);
         wire_add_uint_nz(b, PIECE_REPLAYED, p->replayed);
         wire_add_uint_nz(b, PIECE_PINNED, p->pinned);
-        wire_add_uint_nz(b, PIECE_INCARNATION, p->incarnation);
-        wire_add_uint_nz(b, PIECE_N_STATEMENTS, p->n_statements);
-        wire_add_uint_nz(b, PIECE_LAST_TS, p->last_ts);
 }
 
 void frame_add_piece(struct buf *b, const struct frame_piece *p)

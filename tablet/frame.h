@@ -11,7 +11,6 @@
 #include "common/value.h"
 #include "common/wire.h"
 #include "tablet/engine.h"
-#include "txn/id.h"
 
 enum frame_body {
         FRAME_NONE = 0,
@@ -20,11 +19,6 @@ enum frame_body {
         FRAME_CREDIT = 6,
         FRAME_CHANGE_SCHEMA = 7,
         FRAME_RELEASE = 9,
-        FRAME_SAVEPOINT = 10,
-        FRAME_PREPARE = 11,
-        FRAME_VALIDATE = 12,
-        FRAME_END = 13, /* EndTransaction */
-        FRAME_FIND = 14,
 };
 
 enum { FRAME_MAX_SHARDS = 4096, FRAME_MAX_PARAMS = 250000, FRAME_MAX_REQUEST_ID_BYTES = 256 };
@@ -33,13 +27,6 @@ struct frame_shard {
         const char *name; /* not NUL-terminated */
         size_t n_name_bytes;
         uint64_t epoch;
-};
-
-/* ShardPart; and Validate.c. */
-struct frame_part {
-        uint64_t incarnation, n_statements;
-        uint64_t expect_c, max_c;
-        uint64_t c;
 };
 
 /* A request. Everything points into the message and into the scratch. */
@@ -53,7 +40,7 @@ struct frame {
         uint64_t credit_bytes;
         struct bytes cancel_shards; /* encoded Cancel; frame_next_cancelled() */
 
-        /* Of Execute, ChangeSchema and what is of a transaction. */
+        /* Of Execute and ChangeSchema. */
         uint64_t keyspace_id;
         struct frame_shard *shards;
         size_t n_shards;
@@ -71,36 +58,23 @@ struct frame {
         uint64_t read_ts;
         uint64_t pin; /* of Release, too */
         uint32_t pin_round;
-        bool keep_pin;
         uint64_t window_bytes, chunk_bytes;
         uint64_t max_rows, max_bytes;
         struct bytes request_id, request_digest, request_note;
+        bool takes_part; /* in a transaction */
 
         /* Of ChangeSchema; sql as well. */
         uint64_t version;
         struct bytes change_id;
         struct bytes undo_sql;
         bool undo;
-
-        /* Of Savepoint and what follows, and of an Execute in a transaction. */
-        bool in_transaction;
-        struct txn_age age;       /* first_start of Execute and Validate only */
-        struct frame_part *parts; /* n_shards of them, where they are needed */
-        size_t n_parts;
-        uint64_t savepoint;
-        uint64_t min_ts, commit_ts;
-        size_t n_participants;
-        bool commit;
-        bool fence;
-        struct bytes transaction; /* encoded Prepare; frame_next_participant() */
 };
 
 /* Arrays that grow to what the largest frame needed and are used again. */
 struct frame_scratch {
         struct frame_shard *shards;
         struct value *params;
-        struct frame_part *parts;
-        size_t max_shards, max_params, max_parts;
+        size_t max_shards, max_params;
 };
 void frame_scratch_done(struct frame_scratch *s);
 
@@ -118,9 +92,6 @@ bool frame_next_more(struct wire_reader *r, struct bytes *ret_frame);
  * malformed.
  */
 bool frame_next_cancelled(const struct frame *f, size_t *at, uint32_t *ret_shard);
-
-/* The participants that a Prepare names one by one, from *at = 0 on. False at the end. */
-bool frame_next_participant(const struct frame *f, size_t *at, struct bytes *ret_name);
 
 /* The same frame with its arrays and bytes copied to `to`, which has frame_copy_bytes(). message:
  * what it was decoded from. */
@@ -148,7 +119,6 @@ struct frame_piece {
         uint64_t cut_c, cut_e;
         struct bytes note;
         bool replayed;
-        uint64_t incarnation, n_statements, last_ts; /* of what runs in a transaction */
 };
 void frame_add_piece(struct buf *b, const struct frame_piece *piece);
 /* A piece whose result is yet to be appended to b; then frame_end_piece() adds what else it says.

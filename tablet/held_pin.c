@@ -28,7 +28,7 @@ static struct held_pin *new_pin(struct request *rq, const struct task *t)
         p->service = rq->service;
         p->key = (struct held_pin_key){ rq->f.pin, t->served };
         p->round = rq->f.pin_round;
-        p->deadline_us = rq->f.keep_pin && rq->f.pin ? INT64_MAX : rq->stmt.deadline_us;
+        p->deadline_us = rq->stmt.deadline_us;
         registry_hold_again(t->served);
         if (rq->f.pin) {
                 p->stream = rq->stream;

@@ -21,7 +21,7 @@ struct held_pin {
         uint32_t round;
         enum { HELD_PIN_OPENING = 0, HELD_PIN_OPEN, HELD_PIN_FAILED } state;
         bool is_busy;
-        int64_t deadline_us; /* of the request that opened it, unless it is to be kept */
+        int64_t deadline_us; /* of the request that opened it */
         struct err *failure; /* malloc'ed; FAILED */
         struct task *tasks;  /* that use it, pin_prev and pin_next */
 };

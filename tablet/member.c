@@ -75,11 +75,6 @@ static enum err_code run_prepared(struct batch *b, struct engine_write *w, struc
         struct conn *c = b->c;
         enum err_code code;
 
-        if (w->is_read && !is_read_only) {
-                stmt_cache_put(&c->cache, cs);
-                return err_set(reterr, ERR_INVALID, "NOT_READ_ONLY",
-                               "the statement writes but was sent as a read");
-        }
         if (b->n && !is_read_only)
                 c->limits.too_old_us = mono_us() + SLOW_US;
         /* It belongs to the connection, and the statement must not see that of the one before. */
@@ -115,11 +110,12 @@ static enum err_code run_statement(struct batch *b, struct engine_write *w, bool
         return code;
 }
 
-enum err_code member_check_foreign_keys(struct conn *c, struct err *reterr)
+/* A deferred constraint that is violated now would be everybody's error at the batch's COMMIT. */
+static enum err_code check_foreign_keys(struct batch *b, struct err *reterr)
 {
         int n = 0, highest;
 
-        sqlite3_db_status(c->db, SQLITE_DBSTATUS_DEFERRED_FKS, &n, &highest, 0);
+        sqlite3_db_status(b->c->db, SQLITE_DBSTATUS_DEFERRED_FKS, &n, &highest, 0);
         if (!n)
                 return ERR_OK;
         err_set(reterr, ERR_PRECONDITION, "SQLITE_CONSTRAINT_FOREIGNKEY",
@@ -220,9 +216,8 @@ enum err_code member_run(struct batch *b, struct engine_write *w, struct err *re
         code = dispatch(b, w, &keep, reterr);
         if (sqlite3_get_autocommit(b->c->db))
                 return code;
-        /* What is deferred and violated would be everybody's error at the batch's COMMIT. */
-        if ((!code || keep) && !b->is_transaction) {
-                enum err_code fk = member_check_foreign_keys(b->c, reterr);
+        if (!code || keep) {
+                enum err_code fk = check_foreign_keys(b, reterr);
 
                 code = fk ? fk : code;
                 keep = keep && !fk;

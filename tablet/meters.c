@@ -19,8 +19,8 @@ static struct {
 
 void meters_init(void)
 {
-        static const char *const kinds[METER_N_KINDS] = { "read_inline", "read",   "write",
-                                                          "probe",       "schema", "transaction" };
+        static const char *const kinds[METER_N_KINDS] = { "read_inline", "read", "write", "probe",
+                                                          "schema" };
         char labels[64];
 
         for (int i = 0; i < METER_N_KINDS; i++) {

@@ -11,7 +11,6 @@ enum meter_kind {
         METER_WRITE,
         METER_PROBE,
         METER_SCHEMA,
-        METER_TRANSACTION, /* whatever runs in one, or ends it */
         METER_N_KINDS,
 };
 

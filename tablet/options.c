@@ -48,12 +48,6 @@ static const struct conf_def defs[] = {
           "Write-ahead log of a shard beyond which its writer waits for short reads to end; its file shrinks to this afterwards." },
         { "max-read-time", CONF_MS, MEMBER(max_read_ms), "5m", 100, 0, "TIME",
           "Longest that a read may keep its snapshot, which holds checkpoints back." },
-        { "transaction-idle", CONF_MS, MEMBER(hold_idle_ms), "2m", 100, 0, "TIME",
-          "A transaction that has written to a shard and of which nothing is heard is undone there; gates give up earlier." },
-        { "transaction-limit", CONF_MS, MEMBER(hold_total_ms), "10m", 100, 0, "TIME",
-          "Longest that a transaction may keep a shard's writer to itself; gates give up earlier." },
-        { "outcome-keep", CONF_MS, MEMBER(applied_keep_ms), "1440m", 60000, 0, "TIME",
-          "How long a shard remembers which transactions it has committed, beyond the time one may last." },
         { "request-id-keep", CONF_MS, MEMBER(request_keep_ms), "1440m", 1000, 0, "TIME",
           "How long a write's request_id is remembered, so that the write is done once." },
 };

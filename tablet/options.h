@@ -35,9 +35,6 @@ struct tablet_settings {
         uint64_t max_wal_bytes;
         uint64_t max_read_ms;
         uint64_t request_keep_ms;
-        uint64_t hold_idle_ms;
-        uint64_t hold_total_ms;
-        uint64_t applied_keep_ms;
 };
 
 extern const struct conf_table tablet_conf;

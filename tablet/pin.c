@@ -40,7 +40,9 @@ static enum err_code open_pin(struct engine_pin *p, uint64_t read_ts, struct err
                 return code;
         }
         p->cut_c = last_ts;
-        p->cut_e = txn_clock_exact(last_ts, floor, pending_ts);
+        p->cut_e = last_ts > floor ? last_ts : floor;
+        if (pending_ts > last_ts && p->cut_e >= pending_ts)
+                p->cut_e = pending_ts - 1;
         return ERR_OK;
 }
 

@@ -60,9 +60,6 @@ static struct engine_options engine_options(struct process *p)
                 .max_wal_bytes = o->max_wal_bytes,
                 .max_read_ms = o->max_read_ms,
                 .request_keep_ms = o->request_keep_ms,
-                .hold_idle_ms = o->hold_idle_ms,
-                .hold_total_ms = o->hold_total_ms,
-                .applied_keep_ms = o->applied_keep_ms,
                 /* After a crash commits may begin this far ahead of the clock, which others must
                    not refuse. */
                 .floor_block_ms = o->max_skew_ms > 1 ? o->max_skew_ms / 2 : 1,

@@ -250,28 +250,6 @@ struct engine_shard *served_shard_engine(const struct served_shard *s)
         return s->engine_shard;
 }
 
-/* ---- of all shards, those that are leaving included */
-
-void registry_stream_lost(struct registry *r, uint64_t stream)
-{
-        struct served_shard *s, *tmp;
-
-        HASH_ITER(hh, r->shards, s, tmp)
-        engine_shard_stream_lost(s->engine_shard, stream);
-        DL_FOREACH(r->leaving, s)
-        engine_shard_stream_lost(s->engine_shard, stream);
-}
-
-void registry_tick(struct registry *r, int64_t now_us)
-{
-        struct served_shard *s, *tmp;
-
-        HASH_ITER(hh, r->shards, s, tmp)
-        engine_shard_tick(s->engine_shard, now_us);
-        DL_FOREACH(r->leaving, s)
-        engine_shard_tick(s->engine_shard, now_us);
-}
-
 /* ---- topologies */
 
 static void put_shard(struct registry *r, const Shoal__V1__Keyspace *ks,

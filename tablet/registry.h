@@ -51,11 +51,6 @@ void registry_hold_again(struct served_shard *s);
 void registry_let_go(struct served_shard *s);
 struct engine_shard *served_shard_engine(const struct served_shard *s);
 
-/* A stream of a gate has broken: what is open on it is undone on all shards. */
-void registry_stream_lost(struct registry *r, uint64_t stream);
-/* To be called a few times a second: limits of time. */
-void registry_tick(struct registry *r, int64_t now_us);
-
 /* Adds up the files of all shards on the pool, then runs done on the loop thread; one at a time. */
 struct registry_sizes {
         uint64_t bytes_used;

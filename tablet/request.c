@@ -115,8 +115,6 @@ static enum meter_kind choose_kind(const struct frame *f)
 {
         if (f->body == FRAME_CHANGE_SCHEMA)
                 return METER_SCHEMA;
-        if (f->in_transaction)
-                return METER_TRANSACTION;
         if (f->probe)
                 return METER_PROBE;
         return f->write ? METER_WRITE : METER_READ;
@@ -158,11 +156,8 @@ static struct request *new_request(struct stream *st, const struct frame *f, con
         rq->started_us = mono_us();
         rq->stmt = make_stmt(&rq->f, rq->started_us);
         rq->stmt.cancelled = &rq->cancelled;
-        if (rq->kind != METER_TRANSACTION)
-                rq->chunk_bytes = f->chunk_bytes;
-        else
-                rq->f.window_bytes = 0; /* whole results: nobody waits in the middle of one */
-        if (rq->f.window_bytes && !rq->chunk_bytes)
+        rq->chunk_bytes = f->chunk_bytes;
+        if (f->window_bytes && !rq->chunk_bytes)
                 rq->chunk_bytes =
                     f->window_bytes < DEFAULT_CHUNK_BYTES ? f->window_bytes : DEFAULT_CHUNK_BYTES;
         if (rq->kind == METER_SCHEMA)
@@ -210,9 +205,6 @@ static void end_task(struct task *t)
         free(TAKE(t->failure));
         buf_done(&t->piece);
         engine_write_done(&t->write);
-        if (t->txn)
-                engine_txn_done(t->txn);
-        free(TAKE(t->txn));
         held_pin_leave(t);
         if (t->served)
                 registry_let_go(TAKE(t->served));
@@ -228,9 +220,7 @@ static void add_outcome(struct task *t)
 
         if (piece.end)
                 piece.elapsed_us = (uint64_t)(mono_us() - rq->started_us);
-        if (t->txn) {
-                task_add_part(t, &piece);
-        } else if (t->failure) {
+        if (t->failure) {
                 /* No rows, no timestamps. */
         } else if (rq->kind == METER_READ) {
                 piece.result = t->piece.data;
@@ -356,8 +346,6 @@ void request_cancel_shard(struct request *rq, uint32_t index)
         atomic_store(&t->cancelled, true);
         if (t->state == TASK_WAITING && held_pin_is_free(t))
                 task_start(t);
-        else if (t->state == TASK_RUNNING && rq->kind == METER_TRANSACTION)
-                engine_txn_cancel(t->txn);
         else if (t->state == TASK_RUNNING && rq->kind != METER_READ && task_withdraw(t))
                 service_task_done(rq->service, t);
 }
@@ -379,8 +367,6 @@ void request_sweep(struct request *rq, int64_t now_us)
                 if (t->state == TASK_WAITING && held_pin_is_free(t) &&
                     (is_late || engine_read_is_too_old(&t->read, now_us)))
                         task_start(t);
-                else if (t->state == TASK_RUNNING && rq->kind == METER_TRANSACTION && is_late)
-                        engine_txn_cancel(t->txn);
         }
 }
 
@@ -432,6 +418,10 @@ static enum err_code check_request(struct stream *st, const struct frame *f, str
                 return err_set(reterr, ERR_EXHAUSTED, "TOO_MANY_REQUESTS",
                                "more than %u requests are under way on this stream",
                                (unsigned)s->o.max_requests);
+        /* What was done for it could not be taken back. */
+        if (f->takes_part)
+                return err_set(reterr, ERR_UNIMPLEMENTED, "WRITE_SPANS_SHARDS",
+                               "writes in transactions, or to several shards, are not there yet");
         if (f->probe && !f->request_id.n_bytes)
                 return err_set(reterr, ERR_INVALID, "BAD_REQUEST", "a probe without a request_id");
         if (f->request_id.n_bytes && !f->probe && !f->write)
@@ -455,7 +445,7 @@ void request_execute(struct stream *st, const struct frame *f, const uint8_t *me
                 return;
         }
         if (f->body == FRAME_EXECUTE && f->cheap && !f->write && !f->probe && f->n_shards == 1 &&
-            !f->window_bytes && !f->pin && !f->pin_round && !f->in_transaction) {
+            !f->window_bytes && !f->pin && !f->pin_round) {
                 if (try_inline(st, f))
                         return;
                 meter_handover();

@@ -116,7 +116,6 @@ static void on_sweep(struct loop_timer *timer)
         struct stream *st, *tmp_st;
         struct request *rq, *tmp_rq;
 
-        registry_tick(s->o.registry, now_us);
         DL_FOREACH_SAFE(s->streams, st, tmp_st)
         {
                 HASH_ITER(hh, st->requests, rq, tmp_rq)

@@ -30,8 +30,6 @@ struct task {
         struct served_shard *served; /* NULL once it has ended */
         struct engine_write write;   /* of a write; of a read, to make the shard ready */
         struct engine_read read;
-        struct engine_txn *txn;  /* of what runs in a transaction; malloc'ed */
-        struct engine_stmt stmt; /* likewise: the request's, that can be cancelled by itself */
         enum {
                 STEP_READ = 0,  /* or a write */
                 STEP_READY = 1, /* its pin's shard passes the writer */
@@ -96,8 +94,6 @@ void request_settle(struct request *rq);
 
 /* Starts a task that waits. */
 void task_start(struct task *t);
-/* What its participant says, for the reply; also of a failure. */
-void task_add_part(const struct task *t, struct frame_piece *piece);
 /* Fails it if it has not begun: true. */
 bool task_withdraw(struct task *t);
 /* Hands t->write over; its done runs if that works, else service_task_done() with the failure. */
@@ -107,7 +103,6 @@ void task_set_failure(struct task *t, const struct err *e);
 /* ---- streams (stream.c) */
 struct stream {
         struct service *service;
-        uint64_t number; /* of all the service ever had, from 1 */
         struct rpc_call *call;
         struct stream *prev, *next;
         struct request *requests; /* by id */
@@ -145,7 +140,6 @@ struct service {
         struct loop_timer sweep;
         uint64_t n_requests; /* whose stream is broken included */
         uint64_t n_pins;
-        uint64_t n_streams; /* that there have ever been */
         bool is_draining;
         bool is_server_drained;
         void (*on_drained)(void *arg);

@@ -8,7 +8,6 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,16 +16,6 @@
 #include "common/sqlite_err.h"
 
 enum { FILE_FORMAT = 1 };
-
-/* So that what an earlier process has told a gate of means nothing to this one. */
-static uint64_t random_incarnation(void)
-{
-        uint64_t n = 0;
-
-        if (getrandom(&n, sizeof n, 0) != sizeof n)
-                n = (uint64_t)wall_us() << 20;
-        return n | 1;
-}
 
 struct engine_shard *engine_shard_new(struct engine *e, uint64_t keyspace_id, const char *name,
                                       bool must_exist)
@@ -39,16 +28,8 @@ struct engine_shard *engine_shard_new(struct engine *e, uint64_t keyspace_id, co
         snprintf(s->label, sizeof s->label, "%" PRIu64 "/%s", keyspace_id, name);
         s->path = xasprintf("%s/%" PRIu64 "/%s.db", e->o.data_dir, keyspace_id, name);
         atomic_init(&s->must_exist, must_exist);
-        s->job.run = participate_run;
+        s->job.run = writer_run;
         pthread_mutex_init(&s->mu, NULL);
-        s->participant = participant_new(
-            &(struct participant_options){
-                .idle_us = (int64_t)e->o.hold_idle_ms * 1000,
-                .total_us = (int64_t)e->o.hold_total_ms * 1000,
-            },
-            &s->clock, e->o.hlc, random_incarnation());
-        atomic_init(&s->tick_at_us, INT64_MAX);
-        promise_take(s);
         return s;
 }
 
@@ -56,11 +37,8 @@ struct engine_shard *engine_shard_free(struct engine_shard *s)
 {
         if (!s)
                 return NULL;
-        assert(!s->has_job && !s->queue && !s->hold.c);
+        assert(!s->scheduled && !s->queue);
         conn_close_idle(s);
-        promise_leave(s);
-        participant_free(s->participant);
-        free(s->hold.savepoints);
         if (atomic_load(&s->damaged))
                 metric_move(engine_metrics()->damaged, -1);
         pthread_mutex_destroy(&s->mu);
@@ -182,25 +160,15 @@ static const char create_sql[] =
     "('format', 1), ('schema_version', 0), ('change_id', ''), ('last_ts', 0), ('floor', 0);"
     "COMMIT";
 
-/* In files of before there were transactions, too. */
-static const char create_applied_sql[] =
-    "BEGIN IMMEDIATE;"
-    "CREATE TABLE IF NOT EXISTS _shoal_applied(epoch INTEGER NOT NULL, counter INTEGER NOT NULL, "
-    "start INTEGER NOT NULL, commit_ts INTEGER NOT NULL, PRIMARY KEY (epoch, counter, start)) "
-    "WITHOUT ROWID;"
-    "CREATE INDEX IF NOT EXISTS _shoal_applied_start ON _shoal_applied(start);"
-    "COMMIT";
-
-static int has_table(struct conn *c, const char *name, bool *ret_has)
+static int has_meta(struct conn *c, bool *ret_has)
 {
         sqlite3_stmt *stmt;
         int rc;
 
-        rc = sqlite3_prepare_v2(c->db, "SELECT 1 FROM sqlite_schema WHERE name = ?1", -1, &stmt,
-                                NULL);
+        rc = sqlite3_prepare_v2(c->db, "SELECT 1 FROM sqlite_schema WHERE name = '_shoal_meta'", -1,
+                                &stmt, NULL);
         if (rc != SQLITE_OK)
                 return rc;
-        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
         rc = sqlite3_step(stmt);
         *ret_has = rc == SQLITE_ROW;
         sqlite3_finalize(stmt);
@@ -209,7 +177,7 @@ static int has_table(struct conn *c, const char *name, bool *ret_has)
 
 static int read_meta(struct engine_shard *s, struct conn *c, uint64_t *ret_format)
 {
-        uint64_t schema_version = 0, last_ts = 0, floor = 0, horizon = 0;
+        uint64_t schema_version = 0, last_ts = 0, floor = 0;
         int rc;
 
         rc = meta_get(c, "format", ret_format);
@@ -219,21 +187,14 @@ static int read_meta(struct engine_shard *s, struct conn *c, uint64_t *ret_forma
                 rc = meta_get(c, "last_ts", &last_ts);
         if (rc == SQLITE_OK)
                 rc = meta_get(c, "floor", &floor);
-        if (rc == SQLITE_OK)
-                rc = meta_get(c, "horizon", &horizon);
         if (rc != SQLITE_OK)
                 return rc;
         atomic_store(&s->schema_version, schema_version);
         atomic_fetch_add(&s->schema_seq, 2);
         pthread_mutex_lock(&s->mu);
-        if (floor < s->promised_floor)
-                floor = s->promised_floor;
-        /* Anything up to the floor may have been promised by an earlier process. */
-        if (participant_state(s->participant) == PARTICIPANT_IS_DOWN)
-                txn_clock_init(&s->clock, last_ts, floor);
-        else
-                txn_clock_reopen(&s->clock, last_ts, floor);
-        s->horizon = horizon;
+        s->last_ts = last_ts;
+        /* Anything up to here may have been promised by an earlier process. */
+        s->floor = s->floor_durable = floor;
         pthread_mutex_unlock(&s->mu);
         return SQLITE_OK;
 }
@@ -241,20 +202,16 @@ static int read_meta(struct engine_shard *s, struct conn *c, uint64_t *ret_forma
 static enum err_code load(struct engine_shard *s, struct conn *c, struct err *reterr)
 {
         uint64_t format = 0;
-        bool has = false, has_applied = false;
+        bool has = false;
         int rc;
 
         rc = use_wal(c);
         if (rc == SQLITE_OK)
-                rc = has_table(c, "_shoal_meta", &has);
+                rc = has_meta(c, &has);
         if (rc == SQLITE_OK && !has && atomic_load(&s->must_exist))
                 return report_loss(s, "is empty", reterr);
         if (rc == SQLITE_OK && !has)
                 rc = sqlite3_exec(c->db, create_sql, NULL, NULL, NULL);
-        if (rc == SQLITE_OK)
-                rc = has_table(c, "_shoal_applied", &has_applied);
-        if (rc == SQLITE_OK && !has_applied)
-                rc = sqlite3_exec(c->db, create_applied_sql, NULL, NULL, NULL);
         if (rc == SQLITE_OK)
                 rc = read_meta(s, c, &format);
         if (rc != SQLITE_OK) {

@@ -39,7 +39,6 @@ static void free_stream(struct stream *st)
                 request_cancel(rq);
         }
         held_pins_drop(st);
-        registry_stream_lost(st->service->o.registry, st->number);
         DL_DELETE(st->service->streams, st);
         free_queue(st);
         free(st);
@@ -183,7 +182,7 @@ static enum err_code run_frame(struct stream *st, const struct frame *f, struct 
         struct request *rq;
         enum err_code rc;
 
-        if (f->body == FRAME_EXECUTE || f->body == FRAME_CHANGE_SCHEMA || f->in_transaction) {
+        if (f->body == FRAME_EXECUTE || f->body == FRAME_CHANGE_SCHEMA) {
                 rc = check_id(st, f, reterr);
                 if (!rc)
                         request_execute(st, f, message.data, message.n_bytes);
@@ -282,7 +281,6 @@ void stream_on_start(struct rpc_call *call, void *arg)
         struct stream *st = xcalloc(1, sizeof *st);
 
         st->service = s;
-        st->number = ++s->n_streams;
         st->call = call;
         DL_APPEND(s->streams, st);
         meter_streams(1);

@@ -102,90 +102,6 @@ static void start_read(struct task *t)
         task_submit_write(t);
 }
 
-/* ---- what runs in a transaction, or ends it */
-
-/* On any thread. */
-static void on_answered(struct engine_txn *x)
-{
-        struct task *t = x->arg;
-
-        t->failure = TAKE(x->failure);
-        service_task_done(t->rq->service, t);
-}
-
-static enum participant_kind txn_kind(const struct frame *f)
-{
-        switch (f->body) {
-        case FRAME_SAVEPOINT:
-                return PARTICIPANT_SAVEPOINT;
-        case FRAME_PREPARE:
-                return PARTICIPANT_PREPARE;
-        case FRAME_VALIDATE:
-                return PARTICIPANT_VALIDATE;
-        case FRAME_END:
-                return PARTICIPANT_END;
-        case FRAME_FIND:
-                return PARTICIPANT_FIND;
-        default:
-                return PARTICIPANT_EXECUTE;
-        }
-}
-
-static void fill_txn(const struct task *t, struct participant_request *p)
-{
-        static const struct frame_part no_part;
-        const struct frame *f = &t->rq->f;
-        const struct frame_part *part = t->index < f->n_parts ? &f->parts[t->index] : &no_part;
-
-        *p = (struct participant_request){
-                .kind = txn_kind(f),
-                .age = f->age,
-                .stream = t->rq->stream->number,
-                .incarnation = part->incarnation,
-                .n_statements = part->n_statements,
-                .expect_c = part->expect_c,
-                .max_c = part->max_c,
-                .savepoint = f->savepoint,
-                .min_ts = f->min_ts,
-                .is_lone = f->n_participants == 1,
-                .commit = f->commit,
-                .fence = f->fence,
-                .c = part->c,
-                .commit_ts = f->commit_ts,
-        };
-}
-
-static void start_txn(struct task *t)
-{
-        struct request *rq = t->rq;
-
-        t->stmt = rq->stmt;
-        t->stmt.cancelled = &t->cancelled;
-        t->txn = xmalloc(sizeof *t->txn);
-        engine_txn_init(t->txn, served_shard_engine(t->served), &t->stmt, on_answered);
-        fill_txn(t, &t->txn->p);
-        t->txn->write = rq->f.write;
-        t->txn->arg = t;
-        engine_txn_submit(t->txn);
-}
-
-void task_add_part(const struct task *t, struct frame_piece *piece)
-{
-        const struct engine_txn *x = t->txn;
-
-        if (!x)
-                return;
-        piece->incarnation = x->p.ret_incarnation;
-        piece->n_statements = x->p.ret_n_statements;
-        piece->last_ts = x->p.ret_last_ts;
-        if (t->failure)
-                return;
-        piece->result = x->result.data;
-        piece->n_result_bytes = x->result.n_bytes;
-        piece->rows = x->n_rows;
-        piece->commit_ts = x->p.ret_commit_ts;
-}
-
 void task_start(struct task *t)
 {
         struct request *rq = t->rq;
@@ -193,9 +109,7 @@ void task_start(struct task *t)
         t->state = TASK_RUNNING;
         rq->n_running++;
         held_pin_take(t);
-        if (rq->kind == METER_TRANSACTION)
-                start_txn(t);
-        else if (rq->kind != METER_READ)
+        if (rq->kind != METER_READ)
                 start_write(t);
         else if (t->read.shard)
                 submit_read(t); /* goes on */

@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 
-enum { TRIM_EVERY_US = 60 * 1000 * 1000, TRIM_APPLIED_ROWS = 10000 };
+enum { TRIM_EVERY_US = 60 * 1000 * 1000 };
 
 /* ---- the queue */
 
@@ -44,7 +44,7 @@ enum err_code engine_write_submit(struct engine_write *w, struct err *reterr)
 {
         struct engine_shard *s = w->shard;
         const struct engine_options *o = &s->engine->o;
-        bool is_full;
+        bool is_full, wake = false;
 
         w->n_bytes = write_bytes(w);
         pthread_mutex_lock(&s->mu);
@@ -59,18 +59,19 @@ enum err_code engine_write_submit(struct engine_write *w, struct err *reterr)
                         DL_APPEND(s->queue, w);
                 s->n_queued++;
                 s->n_queued_bytes += w->n_bytes;
-                if (w->kind == ENGINE_WRITE_CLOSE)
-                        participate_close(s);
-                participate_want_batch(s);
-                participate_pump(s, false);
-                return ERR_OK;
+                wake = !s->scheduled;
+                s->scheduled = true;
         }
         pthread_mutex_unlock(&s->mu);
-        return err_set(reterr, ERR_EXHAUSTED, "WRITE_QUEUE_FULL",
-                       "too many writes are waiting for shard %s", s->label);
+        if (is_full)
+                return err_set(reterr, ERR_EXHAUSTED, "WRITE_QUEUE_FULL",
+                               "too many writes are waiting for shard %s", s->label);
+        if (wake)
+                pool_submit(o->writers, &s->job);
+        return ERR_OK;
 }
 
-void writer_unlink(struct engine_shard *s, struct engine_write *w)
+static void unlink_locked(struct engine_shard *s, struct engine_write *w)
 {
         DL_DELETE(s->queue, w);
         w->next = w->prev = NULL;
@@ -89,7 +90,7 @@ bool engine_write_withdraw(struct engine_write *w)
         {
                 if (it != w)
                         continue;
-                writer_unlink(s, w);
+                unlink_locked(s, w);
                 found = true;
                 break;
         }
@@ -104,7 +105,7 @@ static struct engine_write *take_queued(struct engine_shard *s)
         pthread_mutex_lock(&s->mu);
         w = s->queue;
         if (w)
-                writer_unlink(s, w);
+                unlink_locked(s, w);
         pthread_mutex_unlock(&s->mu);
         return w;
 }
@@ -175,7 +176,7 @@ static void tell_all(struct batch *b, const struct err *e)
 
 /* ---- the transaction */
 
-enum err_code writer_open(struct engine_shard *s, struct conn **ret_conn, struct err *reterr)
+static enum err_code open_shard(struct engine_shard *s, struct conn **ret_conn, struct err *reterr)
 {
         struct conn *c;
         enum err_code rc = ERR_OK;
@@ -268,30 +269,6 @@ static bool run_member(struct batch *b, struct engine_write *w)
         return true;
 }
 
-/* Rows that tell how transactions of long ago ended. */
-static void trim_applied(struct batch *b)
-{
-        struct engine_shard *s = b->shard;
-        int64_t keep_us =
-            (int64_t)(s->engine->o.applied_keep_ms + s->engine->o.hold_total_ms) * 1000;
-        uint64_t now = hlc_now(s->engine->o.hlc), kept = hlc_from_us(keep_us), horizon;
-        int rc;
-
-        if (now <= kept || sqlite3_get_autocommit(b->c->db))
-                return;
-        pthread_mutex_lock(&s->mu);
-        horizon = participant_horizon(s->participant, now - kept);
-        pthread_mutex_unlock(&s->mu);
-        if (!horizon)
-                return;
-        rc = applied_trim(b->c, horizon, TRIM_APPLIED_ROWS);
-        if (rc == SQLITE_OK)
-                b->horizon = horizon;
-        else
-                log_event(LOG_WARN, "applied_trim_failed", "shard=%s error=%s", s->label,
-                          log_quote(sqlite3_errmsg(b->c->db)));
-}
-
 /* False: that has ended the transaction, and what was in it runs again. */
 static bool trim_requests(struct batch *b)
 {
@@ -308,7 +285,6 @@ static bool trim_requests(struct batch *b)
                           log_quote(e.msg));
         else if (more)
                 s->trim_at_us = now_us;
-        trim_applied(b);
         if (!sqlite3_get_autocommit(b->c->db))
                 return true;
         requeue_members(b);
@@ -331,31 +307,26 @@ static int write_marks(struct batch *b)
         return rc;
 }
 
-enum txn_commit writer_judge(bool is_committing, int rc)
+static enum commit_outcome judge(const struct batch *b, int rc)
 {
+        if (rc == SQLITE_OK)
+                return b->ts || b->floor ? COMMIT_DONE : COMMIT_NOT_DONE;
         /* A commit whose last write or sync failed may yet be found in the log after a crash. A
          * full disk is no such case: then a page before the end of the transaction could not be
          * written. */
-        if (is_committing && (rc & 0xff) != SQLITE_FULL && (rc & 0xff) != SQLITE_BUSY &&
+        if (b->is_committing && (rc & 0xff) != SQLITE_FULL && (rc & 0xff) != SQLITE_BUSY &&
             (rc & 0xff) != SQLITE_CONSTRAINT)
-                return TXN_COMMIT_IN_DOUBT;
-        return TXN_COMMIT_NOT_DONE;
+                return COMMIT_IN_DOUBT;
+        return COMMIT_NOT_DONE;
 }
 
-static enum txn_commit judge(const struct batch *b, int rc)
-{
-        if (rc == SQLITE_OK)
-                return b->ts || b->floor ? TXN_COMMIT_DONE : TXN_COMMIT_NOT_DONE;
-        return writer_judge(b->is_committing, rc);
-}
-
-static void fail_commit(struct batch *b, int rc, enum txn_commit outcome)
+static void fail_commit(struct batch *b, int rc, enum commit_outcome outcome)
 {
         struct err e = ERR_INIT;
         enum err_code code = conn_fail(b->c, rc, &e);
 
         err_wrap(&e, code, "commit");
-        if (outcome == TXN_COMMIT_IN_DOUBT)
+        if (outcome == COMMIT_IN_DOUBT)
                 err_set(&e, ERR_UNKNOWN, "OUTCOME_UNKNOWN", "the commit failed half way: %s",
                         sqlite3_errmsg(b->c->db));
         log_event(LOG_ERROR, "commit_failed", "shard=%s writes=%zu reason=%s error=%s",
@@ -364,20 +335,11 @@ static void fail_commit(struct batch *b, int rc, enum txn_commit outcome)
         tell_all(b, &e);
 }
 
-static void note_horizon(const struct batch *b)
-{
-        if (!b->horizon)
-                return;
-        pthread_mutex_lock(&b->shard->mu);
-        participant_trimmed(b->shard->participant, b->horizon);
-        pthread_mutex_unlock(&b->shard->mu);
-}
-
 static void commit(struct batch *b)
 {
         struct engine_shard *s = b->shard;
         int64_t started_us = mono_us();
-        enum txn_commit outcome;
+        enum commit_outcome outcome;
         int rc;
 
         rc = write_marks(b);
@@ -386,9 +348,9 @@ static void commit(struct batch *b)
         b->is_committing = rc == SQLITE_OK;
         if (rc == SQLITE_OK)
                 rc = conn_exec(b->c, b->ts || b->floor ? CONN_COMMIT : CONN_ROLLBACK);
-        b->outcome = outcome = judge(b, rc);
+        outcome = judge(b, rc);
         clock_end_commit(s, b->ts, b->floor_wanted, b->floor, outcome);
-        if (outcome == TXN_COMMIT_IN_DOUBT) {
+        if (outcome == COMMIT_IN_DOUBT) {
                 /* What we know of the file may be wrong: it is read again before anybody uses it.
                  */
                 b->c->is_broken = true;
@@ -404,7 +366,6 @@ static void commit(struct batch *b)
                 return;
         }
         b->is_open = false;
-        note_horizon(b);
         metric_observe(engine_metrics()->batch_size, (double)b->n);
         metric_observe(engine_metrics()->commit_seconds, (double)(mono_us() - started_us) / 1e6);
         for (struct engine_write *w = b->members; w; w = w->next)
@@ -424,11 +385,9 @@ static void close_shard(struct batch *b, struct engine_write *w)
         b->shard->closing = w;
 }
 
-static enum txn_commit run_batch(struct engine_shard *s, struct conn *c)
+static void run_batch(struct engine_shard *s, struct conn *c)
 {
-        struct batch b = {
-                .shard = s, .c = c, .started_us = mono_us(), .outcome = TXN_COMMIT_NOT_DONE
-        };
+        struct batch b = { .shard = s, .c = c, .started_us = mono_us() };
         struct err e = ERR_INIT;
         struct engine_write *w;
         enum err_code code;
@@ -436,7 +395,7 @@ static enum txn_commit run_batch(struct engine_shard *s, struct conn *c)
         while ((w = next_write(&b))) {
                 if (w->kind == ENGINE_WRITE_CLOSE) {
                         close_shard(&b, w);
-                        return b.outcome;
+                        return;
                 }
                 code = member_check(w, &e);
                 if (!code && w->kind == ENGINE_WRITE_READY && clock_settle(s, w->min_ts)) {
@@ -460,10 +419,10 @@ static enum txn_commit run_batch(struct engine_shard *s, struct conn *c)
                 conn_close_idle(s);
         checkpoint_maybe(s, c);
         conn_release(c);
-        return b.outcome;
 }
 
-void writer_refuse_all(struct engine_shard *s, const struct err *e)
+/* The file cannot be opened: everybody who waits is told so. */
+static void refuse_all(struct engine_shard *s, const struct err *e)
 {
         struct engine_write *w;
 
@@ -475,7 +434,8 @@ void writer_refuse_all(struct engine_shard *s, const struct err *e)
         }
 }
 
-bool writer_closes_unopened(struct engine_shard *s)
+/* Nothing was ever asked of the shard: no file is made only to be closed. */
+static bool closes_unopened(struct engine_shard *s)
 {
         struct engine_write *w;
 
@@ -484,7 +444,7 @@ bool writer_closes_unopened(struct engine_shard *s)
         pthread_mutex_lock(&s->mu);
         w = s->queue;
         if (w && w->kind == ENGINE_WRITE_CLOSE)
-                writer_unlink(s, w);
+                unlink_locked(s, w);
         else
                 w = NULL;
         pthread_mutex_unlock(&s->mu);
@@ -492,16 +452,27 @@ bool writer_closes_unopened(struct engine_shard *s)
         return w;
 }
 
-enum txn_commit writer_batch(struct engine_shard *s)
+void writer_run(struct pool_job *job)
 {
+        struct engine_shard *s = CONTAINER_OF(job, struct engine_shard, job);
+        struct engine_write *closing;
         struct err e = ERR_INIT;
         struct conn *c;
+        bool again;
 
-        if (writer_closes_unopened(s))
+        if (closes_unopened(s))
                 conn_close_idle(s);
-        else if (writer_open(s, &c, &e) == ERR_OK)
-                return run_batch(s, c);
+        else if (open_shard(s, &c, &e) == ERR_OK)
+                run_batch(s, c);
         else
-                writer_refuse_all(s, &e);
-        return TXN_COMMIT_NOT_DONE;
+                refuse_all(s, &e);
+        closing = TAKE(s->closing);
+        pthread_mutex_lock(&s->mu);
+        again = s->queue || s->redo;
+        s->scheduled = again;
+        pthread_mutex_unlock(&s->mu);
+        if (again)
+                pool_submit(s->engine->o.writers, &s->job);
+        else if (closing)
+                batch_finish(closing, NULL);
 }

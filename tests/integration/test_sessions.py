@@ -1,4 +1,4 @@
-"""Sessions: names, limits, one call at a time, and transactions of one shard."""
+"""Sessions: names, limits, one call at a time, and transactions that only read."""
 
 import random
 import sqlite3
@@ -204,31 +204,6 @@ class Sessions(unittest.TestCase):
                 with self.assertRaises(SqlError) as failed:
                     client.execute("SELECT 1", session=other)
                 self.assertEqual(failed.exception.reason, "SESSION_NOT_FOUND")
-
-    def test_writes_of_one_shard(self):
-        with Cluster(tablets=1, shards=1) as small, small.client() as client:
-            def rows(sql, *params):
-                return client.execute(sql, list(params), session=session).rows
-
-            client.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v UNIQUE) UNSHARDED")
-            session = client.execute("BEGIN").session
-            rows("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
-            with self.assertRaises(SqlError) as failed:
-                rows("INSERT INTO t VALUES (3, 'c'), (4, 'a')")
-            self.assertEqual(failed.exception.reason, "SQLITE_CONSTRAINT_UNIQUE")
-            self.assertEqual(rows("UPDATE t SET v = v || id RETURNING v"), [("a1",), ("b2",)])
-            rows("SAVEPOINT s")
-            rows("DELETE FROM t")
-            self.assertEqual(rows("SELECT count(*) FROM t"), [(0,)])
-            rows("ROLLBACK TO s")
-            self.assertEqual(rows("SELECT id, v FROM t ORDER BY id"), [(1, "a1"), (2, "b2")])
-            self.assertEqual(client.execute("SELECT count(*) FROM t").rows, [(0,)])
-            rows("COMMIT")
-            self.assertEqual(client.execute("SELECT id, v FROM t ORDER BY id").rows, [(1, "a1"), (2, "b2")])
-            session = client.execute("BEGIN").session
-            rows("INSERT INTO t VALUES (5, 'e')")
-            rows("ROLLBACK")
-            self.assertEqual(client.execute("SELECT count(*) FROM t").rows, [(2,)])
 
     def test_limit(self):
         with Cluster(tablets=1, shards=1, flags=["gate:--max-sessions=2"]) as small, small.client() as client:

@@ -229,188 +229,6 @@ START_TEST(further_frames)
 }
 END_TEST
 
-/* ---- transactions */
-
-static Shoal__V1__TransactionId txn_id = { .epoch = 1, .start = UINT64_MAX, .counter = 3 };
-static Shoal__V1__ShardPart txn_parts[2];
-static Shoal__V1__ShardPart *part_refs[2] = { &txn_parts[0], &txn_parts[1] };
-static Shoal__V1__ShardRef txn_shard;
-static Shoal__V1__ShardRef *txn_shards[2] = { &txn_shard, &txn_shard };
-
-static void init_txn(void)
-{
-        txn_id.base.descriptor = &shoal__v1__transaction_id__descriptor;
-        shoal__v1__shard_ref__init(&txn_shard);
-        txn_shard.name = (char *)"-80";
-        for (uint64_t i = 0; i < 2; i++) {
-                shoal__v1__shard_part__init(&txn_parts[i]);
-                txn_parts[i].incarnation = 10 + i;
-                txn_parts[i].n_statements = 20 + i;
-                txn_parts[i].expect_c = 30 + i;
-                txn_parts[i].max_c = 40 + i;
-        }
-}
-
-static size_t pack_in_transaction(size_t n_parts)
-{
-        Shoal__V1__Participation p = SHOAL__V1__PARTICIPATION__INIT;
-        Shoal__V1__Execute x = SHOAL__V1__EXECUTE__INIT;
-        pb_request rq = SHOAL__V1__TABLET_REQUEST__INIT;
-
-        init_txn();
-        x.n_shards = 2;
-        x.shards = txn_shards;
-        x.sql = (char *)"SELECT 1";
-        x.keep_pin = true;
-        x.transaction = &p;
-        p.id = &txn_id;
-        p.age = 5;
-        p.n_parts = n_parts;
-        p.parts = part_refs;
-        p.savepoint = 6;
-        rq.id = 9;
-        rq.body_case = SHOAL__V1__TABLET_REQUEST__BODY_EXECUTE;
-        rq.execute = &x;
-        return shoal__v1__tablet_request__pack(&rq, message);
-}
-
-static void check_parts(const struct frame *f)
-{
-        ck_assert(f->in_transaction);
-        ck_assert(f->age.id.epoch == 1 && f->age.id.start == UINT64_MAX && f->age.id.counter == 3);
-        ck_assert_uint_eq(f->n_shards, 2);
-        ck_assert_uint_eq(f->n_parts, 2);
-        for (uint64_t i = 0; i < 2; i++) {
-                ck_assert_uint_eq(f->parts[i].incarnation, 10 + i);
-                ck_assert_uint_eq(f->parts[i].n_statements, 20 + i);
-                ck_assert_uint_eq(f->parts[i].expect_c, 30 + i);
-                ck_assert_uint_eq(f->parts[i].max_c, 40 + i);
-        }
-}
-
-START_TEST(in_transaction)
-{
-        size_t n = pack_in_transaction(2);
-        struct frame f, copy;
-        void *to;
-
-        ck_assert_int_eq(frame_decode(message, n, &scratch, &f, NULL), ERR_OK);
-        check_parts(&f);
-        ck_assert(f.age.first_start == 5 && f.savepoint == 6 && f.keep_pin);
-        to = xmalloc(frame_copy_bytes(&f, n));
-        frame_copy(&f, message, n, to, &copy);
-        memset(message, 0, n);
-        memset(scratch.parts, 0, 2 * sizeof *scratch.parts);
-        check_parts(&copy);
-        free(to);
-        n = pack_in_transaction(1);
-        ck_assert_int_eq(frame_decode(message, n, &scratch, &f, NULL), ERR_INVALID);
-        ck_assert_uint_eq(f.id, 9);
-}
-END_TEST
-
-START_TEST(prepare)
-{
-        static char *const names[] = { (char *)"1/-80", (char *)"1/80-" };
-        Shoal__V1__Prepare x = SHOAL__V1__PREPARE__INIT;
-        pb_request rq = SHOAL__V1__TABLET_REQUEST__INIT;
-        struct bytes name;
-        struct frame f;
-        size_t at = 0, n;
-
-        init_txn();
-        x.keyspace_id = 7;
-        x.n_shards = 2;
-        x.shards = txn_shards;
-        x.id = &txn_id;
-        x.n_parts = 2;
-        x.parts = part_refs;
-        x.min_ts = 8;
-        x.n_participants = 2;
-        x.participants = (char **)names;
-        rq.body_case = SHOAL__V1__TABLET_REQUEST__BODY_PREPARE;
-        rq.prepare = &x;
-        n = shoal__v1__tablet_request__pack(&rq, message);
-        ck_assert_int_eq(frame_decode(message, n, &scratch, &f, NULL), ERR_OK);
-        check_parts(&f);
-        ck_assert(f.body == FRAME_PREPARE && f.keyspace_id == 7 && f.min_ts == 8);
-        ck_assert_uint_eq(f.n_participants, 2);
-        for (int i = 0; i < 2; i++) {
-                ck_assert(frame_next_participant(&f, &at, &name));
-                ck_assert(is_text(name, names[i]));
-        }
-        ck_assert(!frame_next_participant(&f, &at, &name));
-}
-END_TEST
-
-START_TEST(validate)
-{
-        uint64_t c[] = { 300, UINT64_MAX };
-        Shoal__V1__Validate x = SHOAL__V1__VALIDATE__INIT;
-        pb_request rq = SHOAL__V1__TABLET_REQUEST__INIT;
-        struct frame f;
-        size_t n;
-
-        init_txn();
-        x.n_shards = 2;
-        x.shards = txn_shards;
-        x.id = &txn_id;
-        x.age = 5;
-        x.c = c;
-        x.n_c = 2;
-        x.commit_ts = 6;
-        rq.body_case = SHOAL__V1__TABLET_REQUEST__BODY_VALIDATE;
-        rq.validate = &x;
-        n = shoal__v1__tablet_request__pack(&rq, message);
-        ck_assert_int_eq(frame_decode(message, n, &scratch, &f, NULL), ERR_OK);
-        ck_assert(f.body == FRAME_VALIDATE && f.age.first_start == 5 && f.commit_ts == 6);
-        ck_assert(f.n_parts == 2 && f.parts[0].c == 300 && f.parts[1].c == UINT64_MAX);
-        x.n_c = 1;
-        n = shoal__v1__tablet_request__pack(&rq, message);
-        ck_assert_int_eq(frame_decode(message, n, &scratch, &f, NULL), ERR_INVALID);
-}
-END_TEST
-
-START_TEST(end_and_find)
-{
-        Shoal__V1__EndTransaction x = SHOAL__V1__END_TRANSACTION__INIT;
-        Shoal__V1__FindTransaction y = SHOAL__V1__FIND_TRANSACTION__INIT;
-        Shoal__V1__Savepoint z = SHOAL__V1__SAVEPOINT__INIT;
-        pb_request rq = SHOAL__V1__TABLET_REQUEST__INIT;
-        struct frame f;
-        size_t n;
-
-        init_txn();
-        x.n_shards = y.n_shards = z.n_shards = 2;
-        x.shards = y.shards = z.shards = txn_shards;
-        x.id = y.id = z.id = &txn_id;
-        x.n_parts = z.n_parts = 2;
-        x.parts = z.parts = part_refs;
-        x.commit = true;
-        x.commit_ts = 6;
-        x.min_ts = 7;
-        rq.body_case = SHOAL__V1__TABLET_REQUEST__BODY_END_TRANSACTION;
-        rq.end_transaction = &x;
-        n = shoal__v1__tablet_request__pack(&rq, message);
-        ck_assert_int_eq(frame_decode(message, n, &scratch, &f, NULL), ERR_OK);
-        check_parts(&f);
-        ck_assert(f.body == FRAME_END && f.commit && f.commit_ts == 6 && f.min_ts == 7);
-        y.fence = true;
-        rq.body_case = SHOAL__V1__TABLET_REQUEST__BODY_FIND_TRANSACTION;
-        rq.find_transaction = &y;
-        n = shoal__v1__tablet_request__pack(&rq, message);
-        ck_assert_int_eq(frame_decode(message, n, &scratch, &f, NULL), ERR_OK);
-        ck_assert(f.body == FRAME_FIND && f.fence && f.age.id.counter == 3);
-        z.savepoint = 4;
-        rq.body_case = SHOAL__V1__TABLET_REQUEST__BODY_SAVEPOINT;
-        rq.savepoint = &z;
-        n = shoal__v1__tablet_request__pack(&rq, message);
-        ck_assert_int_eq(frame_decode(message, n, &scratch, &f, NULL), ERR_OK);
-        check_parts(&f);
-        ck_assert(f.body == FRAME_SAVEPOINT && f.savepoint == 4);
-}
-END_TEST
-
 /* ---- refused */
 
 static void add_request(struct buf *b, void (*fill)(struct buf *body))
@@ -547,10 +365,7 @@ START_TEST(reply)
                   .cut_c = 13,
                   .cut_e = 14,
                   .note = { "note", 4 },
-                  .replayed = true,
-                  .incarnation = 15,
-                  .n_statements = 16,
-                  .last_ts = 17 },
+                  .replayed = true },
                 { .shard = 2, .end = true, .failure = &e },
         };
         struct buf b = BUF_INIT(0);
@@ -573,7 +388,6 @@ START_TEST(reply)
         ck_assert(s->shard == 1 && s->end && s->elapsed_us == 10 && s->rows == 11 &&
                   s->commit_ts == 12);
         ck_assert(s->cut_c == 13 && s->cut_e == 14 && s->replayed && s->request_note.len == 4);
-        ck_assert(s->incarnation == 15 && s->n_statements == 16 && s->last_ts == 17);
         s = r->shards[2];
         ck_assert(s->shard == 2 && s->end && s->failure && s->failure->code == ERR_PRECONDITION);
         ck_assert_str_eq(s->failure->reason, "REASON");
@@ -622,10 +436,6 @@ static Suite *suite(void)
         tcase_add_test(t, change_schema);
         tcase_add_test(t, cancel_and_credit);
         tcase_add_test(t, further_frames);
-        tcase_add_test(t, in_transaction);
-        tcase_add_test(t, prepare);
-        tcase_add_test(t, validate);
-        tcase_add_test(t, end_and_find);
         tcase_add_loop_test(t, refused, 0, ARRAY_LEN(refusals));
         tcase_add_test(t, two_bodies);
         tcase_add_test(t, mutilated);
