@@ -16,7 +16,9 @@ SEED = int(os.environ.get("SHOAL_TEST_SEED", "1"))
 ROUNDS = 6000 if os.environ.get("SHOAL_TEST_LONG") else 250
 # What a server may say to nonsense. INTERNAL, UNKNOWN, UNAVAILABLE and DEADLINE_EXCEEDED are none of it.
 FINE = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION", "RESOURCE_EXHAUSTED", "UNIMPLEMENTED",
-        "OUT_OF_RANGE", "ABORTED", "PERMISSION_DENIED", "UNAVAILABLE: GATE_LEASE_ENDED"}
+        "OUT_OF_RANGE", "ABORTED", "PERMISSION_DENIED",
+        # epochs of gates that have ended, or that the store has not come to
+        "UNAVAILABLE: GATE_LEASE_ENDED", "UNAVAILABLE: STORE_BEHIND"}
 
 
 def setUpModule():
