@@ -53,7 +53,8 @@ static inline void fx_note_true(void *arg)
         *(bool *)arg = true;
 }
 
-static inline void fx_open(void)
+/* The store, and a topo on it, or on what wrap() puts in front of it. Does not wait. */
+static inline void fx_make(struct store *(*wrap)(struct store *inner))
 {
         cleanup_(freep) char *path = xasprintf("%s/topo.db", fx.dir.path);
         struct store_sqlite_options so = { .path = path,
@@ -69,7 +70,12 @@ static inline void fx_open(void)
         struct err err = ERR_INIT;
 
         ck_assert_msg(!store_sqlite_open(fx.loop, &so, &fx.store, &err), "%s", err.msg);
-        fx.topo = topo_new(fx.loop, fx.store, &to);
+        fx.topo = topo_new(fx.loop, wrap ? wrap(fx.store) : fx.store, &to);
+}
+
+static inline void fx_open(void)
+{
+        fx_make(NULL);
         if (!fx.ready)
                 loop_run_until(fx.loop, &fx.ready);
 }
@@ -83,13 +89,20 @@ static inline void fx_close(void)
         ck_assert(!fx.ready);
 }
 
-static inline void fx_start(void)
+/* All but the store and the topo. */
+static inline void fx_set_up(enum log_level level)
 {
-        log_init("test", LOG_ERROR);
+        log_init("test", level);
         meters_init();
         temp_dir_make(&fx.dir);
         fx.clock_us = 1000000000;
+        fx.ready = false;
         fx.loop = loop_new();
+}
+
+static inline void fx_start(void)
+{
+        fx_set_up(LOG_ERROR);
         fx_open();
 }
 

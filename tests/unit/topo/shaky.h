@@ -214,36 +214,22 @@ static inline void set_failing(enum err_code code)
                 err_set(&shaky.fail, code, "STORE_UNAVAILABLE", "made up");
 }
 
-static inline void open_shaky(void)
+static inline struct store *wrap_shaky(struct store *inner)
 {
-        cleanup_(freep) char *path = xasprintf("%s/topo.db", fx.dir.path);
-        struct store_sqlite_options so = { .path = path,
-                                           .keep_revisions = 1000,
-                                           .now_us = fx_read_clock };
-        struct topo_options to = { .heartbeat_ms = HEARTBEAT_MS,
-                                   .lease_ms = LEASE_MS,
-                                   .max_skew_ms = 500,
-                                   .max_prepared_ms = MAX_PREPARED_MS,
-                                   .keep_ms = KEEP_MS,
-                                   .now_us = fx_read_clock,
-                                   .on_ready = fx_note_ready };
-        struct err err = ERR_INIT;
-
         memset(&shaky, 0, sizeof shaky);
         shaky.base.ops = watch_handle.ops = &shaky_ops;
-        ck_assert(!store_sqlite_open(fx.loop, &so, &shaky.inner, &err));
-        fx.store = shaky.inner;
-        fx.topo = topo_new(fx.loop, &shaky.base, &to);
+        shaky.inner = inner;
+        return &shaky.base;
+}
+
+static inline void open_shaky(void)
+{
+        fx_make(wrap_shaky);
 }
 
 static inline void shaky_start(void)
 {
-        log_init("test", LOG_ERROR + 1);
-        meters_init();
-        temp_dir_make(&fx.dir);
-        fx.clock_us = 1000000000;
-        fx.ready = false;
-        fx.loop = loop_new();
+        fx_set_up(LOG_ERROR + 1);
         open_shaky();
         loop_run_until(fx.loop, &fx.ready);
 }
