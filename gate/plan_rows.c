@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Stands for the rows while the rest is printed; no statement has so many variables. */
-#define MARK "(?99999)"
+/* A row of this one variable stands for the rows while the rest is printed; no statement has so
+ * many variables. */
 enum { MARK_NUMBER = 99999 };
 
 /* What has to be cut has a "?" that is not in quotes. Returns the bytes up to the end of what *p
@@ -45,13 +45,30 @@ static enum err_code print_row(struct planner *p, struct sql_row *row, const cha
         return rc || *ret_sql ? rc : planner_no_memory(p);
 }
 
-/* The statement with MARK in place of the rows, cut there. */
+/* Where the row that stands for the rows is printed, and how long it is; NULL: nowhere. */
+static const char *find_mark(const char *sql, size_t *ret_n_bytes)
+{
+        uint32_t number;
+        size_t n;
+
+        for (; *sql; sql += n) {
+                n = next_token(sql, &number);
+                if (number != MARK_NUMBER)
+                        continue;
+                *ret_n_bytes = n + strlen("()");
+                return sql - strlen("(");
+        }
+        return NULL;
+}
+
+/* The statement with the mark in place of the rows, cut there. */
 static enum err_code print_frame(struct planner *p, struct sql_arm *arm, struct plan_rows *rows)
 {
         struct sql_row *mark = sql_new(p->scratch, SQL_ROW);
         struct sql_expr *e = sql_new(p->scratch, SQL_EXPR_VARIABLE);
         __typeof__(arm->rows) kept = arm->rows;
         struct buf b = BUF_INIT(0);
+        size_t n_mark = 0;
         const char *at;
         enum err_code rc;
 
@@ -64,14 +81,13 @@ static enum err_code print_frame(struct planner *p, struct sql_arm *arm, struct 
         rc = planner_print_to(p, p->stmt, &b);
         arm->rows = kept;
         buf_add_byte(&b, 0);
-        at = rc ? NULL : strstr((const char *)b.data, MARK);
+        at = rc ? NULL : find_mark((const char *)b.data, &n_mark);
         if (!rc && !at)
                 rc = err_set(p->reterr, ERR_INTERNAL, "INTERNAL", "an INSERT cannot be cut");
         if (!rc) {
                 rows->before = arena_strndup(p->arena, (const char *)b.data,
                                              (size_t)(at - (const char *)b.data));
-                rows->behind =
-                    arena_strndup(p->arena, at + strlen(MARK), strlen(at) - strlen(MARK));
+                rows->behind = arena_strndup(p->arena, at + n_mark, strlen(at) - n_mark);
                 if (!rows->before || !rows->behind)
                         rc = planner_no_memory(p);
         }

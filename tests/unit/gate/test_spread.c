@@ -167,6 +167,22 @@ START_TEST(rows_go_to_their_shards)
 }
 END_TEST
 
+/* The statement is cut where its rows are, not where something looks like them. */
+START_TEST(name_like_the_mark_of_the_rows)
+{
+        struct client_answer a;
+
+        run(&a,
+            "INSERT INTO t AS \"(?99999)\" (id, a) VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), "
+            "(5, 'e'), (6, 'f')");
+        ck_assert_msg(!a.e.code, "%s: %s", a.e.reason, a.e.msg);
+        ck_assert_uint_gt(script.n_executes, 1);
+        for (size_t i = 0; i < script.n_executes; i++)
+                ck_assert_ptr_nonnull(strstr(script.sql[i], "\"(?99999)\""));
+        client_done(&a);
+}
+END_TEST
+
 START_TEST(failure_commits_nothing)
 {
         struct client_answer a;
@@ -270,6 +286,7 @@ int main(void)
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_test(t, update_of_all_shards);
         tcase_add_test(t, rows_go_to_their_shards);
+        tcase_add_test(t, name_like_the_mark_of_the_rows);
         tcase_add_test(t, failure_commits_nothing);
         tcase_add_test(t, conflict_is_tried_again);
         tcase_add_test(t, session_remembers_its_writes);
