@@ -241,6 +241,12 @@ void execute_settle(struct execution *x, const struct err *e)
 
 /* ---- rows */
 
+enum err_code execute_no_memory(struct err *reterr)
+{
+        return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
+                       "the statement needs too much memory");
+}
+
 enum err_code execute_check_size(const struct execution *x, size_t n_more, size_t n_new,
                                  struct err *reterr)
 {

@@ -52,7 +52,7 @@ static void leave_out_known(const struct execution *x, uint64_t *bits)
 
         for (uint32_t i = 0; t && i < t->n_shards; i++)
                 if (transaction_takes_part(t, i) || transaction_is_pinned(t, i))
-                        bits[i / 64] &= ~(UINT64_C(1) << i % 64);
+                        shard_bits_remove(bits, i);
 }
 
 static bool waits(const struct execution *x, size_t slot)
@@ -103,12 +103,6 @@ static struct execute_cut *new_cut(struct execution *x, uint64_t *shards)
         return c->again ? c : NULL;
 }
 
-static enum err_code fail_for_size(struct err *reterr)
-{
-        return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
-                       "the statement needs too much memory");
-}
-
 /* What the transaction, or the session, has seen so far, is as another shard that is pinned
  * already: false if there is nothing. */
 static bool has_seen(const struct execution *x, uint64_t *ret_c, uint64_t *ret_e)
@@ -147,7 +141,7 @@ enum err_code execute_cut_begin(struct execution *x, struct err *reterr)
 
         x->cut = NULL;
         if (!shards)
-                return fail_for_size(reterr);
+                return execute_no_memory(reterr);
         is_shared = unite(x, shards, n_words);
         n_shards = shard_bits_count(shards, n_words);
         if (!n_shards ||
@@ -161,7 +155,7 @@ enum err_code execute_cut_begin(struct execution *x, struct err *reterr)
         if (c && is_kept)
                 c->rounds = arena_calloc(x->arena, x->transaction->n_shards, sizeof(*c->rounds));
         if (!c || !pins || (has_rounds && !c->places) || (is_kept && !c->rounds))
-                return fail_for_size(reterr);
+                return execute_no_memory(reterr);
         init_cut(x, c, pins, n_shards);
         /* Of rounds, each is pinned anew, which is cheap and goes well unless somebody writes to
          * the shard in between; then there is a second try with a name. */
@@ -254,7 +248,7 @@ static void drop_held(struct execution *x, const struct execution_part *part, co
 
 static bool is_in_cut(const struct execute_cut *c, uint32_t shard)
 {
-        return c->places ? c->places[shard] : c->shards[shard / 64] >> shard % 64 & 1;
+        return c->places ? c->places[shard] : shard_bits_has(c->shards, shard);
 }
 
 /* The moment is the transaction's, and the session's, from now on. */

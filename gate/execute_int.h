@@ -26,6 +26,8 @@ bool execute_give(struct execution *x, grpc_slice rows, size_t tag);
  * gate.n_result_bytes yet? ERR_EXHAUSTED (RESULT_TOO_LARGE, RESULTS_MEMORY). */
 enum err_code execute_check_size(const struct execution *x, size_t n_more, size_t n_new,
                                  struct err *reterr) must_check_;
+/* ERR_EXHAUSTED (STATEMENT_TOO_LARGE): the statement's arena is full. */
+enum err_code execute_no_memory(struct err *reterr);
 /* Stops what runs on shards and in the finish. */
 void execute_stop(struct execution *x);
 

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/wire.h"
 #include "gate/execute_int.h"
+#include "gate/shard_bits.h"
 #include "gate/transaction.h"
 
 enum {
@@ -292,8 +293,7 @@ enum err_code execute_send_part(struct execution *x, size_t part, const uint64_t
         };
 
         if (arena_is_exhausted(x->arena))
-                return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
-                               "the statement needs too much memory");
+                return execute_no_memory(reterr);
         if (o.takes_part)
                 o.savepoint = execute_savepoint(x, x->run->read_only ? 1 : x->n_write_shards);
         x->parts[part].scatter = scatter_execute(&o, request);
@@ -353,17 +353,14 @@ static enum err_code split_slots(struct execution *x, struct err *reterr)
                 *other = *part;
                 other->bits = execute_alloc_bits(x);
                 if (!other->bits)
-                        return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
-                                       "the statement needs too much memory");
+                        return execute_no_memory(reterr);
                 memset(other->bits, 0, n_words * sizeof(*other->bits));
                 for (uint32_t k = 0; k < x->transaction->n_shards; k++) {
-                        uint64_t bit = UINT64_C(1) << k % 64;
-
-                        if (!(part->bits[k / 64] & bit) ||
+                        if (!shard_bits_has(part->bits, k) ||
                             !transaction_takes_part(x->transaction, k))
                                 continue;
                         n_other++;
-                        other->bits[k / 64] |= bit;
+                        shard_bits_add(other->bits, k);
                 }
                 if (!n_other)
                         continue;
@@ -403,8 +400,7 @@ static enum err_code route_parts(struct execution *x, struct err *reterr)
                         return rc;
         }
         if (arena_is_exhausted(x->arena))
-                return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
-                               "the statement needs too much memory");
+                return execute_no_memory(reterr);
         x->n_parts = n;
         if (x->transaction && split_slots(x, reterr))
                 return reterr->code;

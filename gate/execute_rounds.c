@@ -7,12 +7,6 @@
 
 #include "gate/execute_int.h"
 
-static enum err_code fail_for_size(struct err *reterr)
-{
-        return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
-                       "the statement needs too much memory");
-}
-
 size_t execute_rounds_room(const struct plan *p)
 {
         size_t n = p->n_parts;
@@ -100,7 +94,7 @@ static enum err_code start_part(struct execution *x, size_t part, struct err *re
         if (rc)
                 return rc;
         if (arena_is_exhausted(x->arena))
-                return fail_for_size(reterr);
+                return execute_no_memory(reterr);
         /* No shard may have a row of it. */
         if (!n)
                 x->n_parts_ended++;

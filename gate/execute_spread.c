@@ -24,12 +24,6 @@ struct execute_spread {
         size_t n_rows;
 };
 
-static enum err_code fail_for_size(struct err *reterr)
-{
-        return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
-                       "the statement needs too much memory");
-}
-
 void execute_drop_spread(struct execution *x)
 {
         struct execute_spread *s = TAKE(x->spread);
@@ -252,7 +246,7 @@ static enum err_code make_slots(struct execution *x, size_t n, struct err *reter
         if (s)
                 s->pieces = arena_calloc(x->arena, n, sizeof(*s->pieces));
         if (!s || !s->pieces || !x->parts)
-                return fail_for_size(reterr);
+                return execute_no_memory(reterr);
         s->failure = (struct err)ERR_INIT;
         s->n_pieces = n;
         x->spread = s;
@@ -262,7 +256,7 @@ static enum err_code make_slots(struct execution *x, size_t n, struct err *reter
                 x->parts[i].takes_part = true;
                 x->parts[i].bits = execute_alloc_bits(x);
                 if (!x->parts[i].bits)
-                        return fail_for_size(reterr);
+                        return execute_no_memory(reterr);
                 memset(x->parts[i].bits, 0, scatter_n_words(x->catalog) * sizeof(uint64_t));
         }
         return ERR_OK;
@@ -304,7 +298,7 @@ static enum err_code send_rows(struct execution *x, const uint64_t *bits, size_t
                 return rc;
         values = arena_calloc(x->arena, n_shards, sizeof(*values));
         if (!slots || !values)
-                return fail_for_size(reterr);
+                return execute_no_memory(reterr);
         for (size_t i = 0; i < rows->n; i++) {
                 size_t shard = route_find(&x->run->parts[0].route, i, map, x->values.values);
 
@@ -320,7 +314,7 @@ static enum err_code send_rows(struct execution *x, const uint64_t *bits, size_t
                 request.sql =
                     plan_rows_print(rows, slots, (uint32_t)k, &x->values, x->arena, &values[k]);
                 if (!request.sql)
-                        return fail_for_size(reterr);
+                        return execute_no_memory(reterr);
                 request.n_sql_bytes = strlen(request.sql);
                 request.params = values[k].values;
                 request.n_params = values[k].n;

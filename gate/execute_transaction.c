@@ -10,6 +10,7 @@
 
 #include "gate/execute_int.h"
 #include "gate/session.h"
+#include "gate/shard_bits.h"
 #include "gate/transaction.h"
 
 /* In the execution's arena. */
@@ -34,12 +35,6 @@ static struct execute_in *get_in(struct execution *x)
         if (x->in)
                 x->in->x = x;
         return x->in;
-}
-
-static enum err_code fail_for_size(struct err *reterr)
-{
-        return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
-                       "the statement needs too much memory");
 }
 
 /* ---- may it run? */
@@ -229,7 +224,7 @@ enum err_code execute_begin_own(struct execution *x, struct err *reterr)
         enum err_code rc;
 
         if (!in)
-                return fail_for_size(reterr);
+                return execute_no_memory(reterr);
         o.first_start = in->first_start;
         rc = transaction_new(&o, &in->own, reterr);
         if (rc)
@@ -312,7 +307,7 @@ static bool find_to_undo(struct execution *x, uint64_t savepoint, uint64_t *ret_
                     !coordinator_knows_savepoint(t->coordinator, t->shards[i].number - 1,
                                                  savepoint))
                         continue;
-                ret_bits[i / 64] |= UINT64_C(1) << i % 64;
+                shard_bits_add(ret_bits, i);
                 found = true;
         }
         return found;
@@ -427,7 +422,7 @@ static void commit(struct execution *x)
         struct err e;
 
         if (!in) {
-                (void)fail_for_size(&e);
+                (void)execute_no_memory(&e);
                 execute_end(x, &e);
                 return;
         }
@@ -465,7 +460,7 @@ static void roll_back_to(struct execution *x, uint64_t savepoint)
         x->transaction = x->session->transaction;
         sequence_holds_undo(&x->transaction->holds, savepoint);
         if (!bits || !get_in(x)) {
-                (void)fail_for_size(&e);
+                (void)execute_no_memory(&e);
                 session_break_transaction(x->session, &e);
                 execute_end(x, &e);
         } else if (find_to_undo(x, savepoint, bits)) {

@@ -287,8 +287,7 @@ static enum err_code try_send(struct execution *x, struct err *reterr)
         if (!x->parts)
                 x->parts = arena_calloc(x->arena, 1, sizeof(*x->parts));
         if (!bits || !x->parts)
-                return err_set(reterr, ERR_EXHAUSTED, "STATEMENT_TOO_LARGE",
-                               "the statement needs too much memory");
+                return execute_no_memory(reterr);
         x->n_parts = 1;
         x->parts[0].x = x;
         x->parts[0].scatter = scatter_free(x->parts[0].scatter);

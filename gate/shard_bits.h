@@ -21,6 +21,11 @@ static inline void shard_bits_add(uint64_t *bits, size_t shard)
         bits[shard / 64] |= UINT64_C(1) << shard % 64;
 }
 
+static inline void shard_bits_remove(uint64_t *bits, size_t shard)
+{
+        bits[shard / 64] &= ~(UINT64_C(1) << shard % 64);
+}
+
 static inline size_t shard_bits_count(const uint64_t *bits, size_t n_words)
 {
         size_t n = 0;
